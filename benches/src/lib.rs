@@ -1,0 +1,1 @@
+//! Benchmarks of cordon; see `docs/PERFORMANCE.md`.
