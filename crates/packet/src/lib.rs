@@ -6,6 +6,7 @@
 #![deny(clippy::indexing_slicing)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod build;
 mod checksum;
 mod domain_name;
 mod flow_key;

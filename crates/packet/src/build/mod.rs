@@ -1,0 +1,21 @@
+//! Frames of our own making, always with right lengths and checksums.
+//!
+//! What answers or replaces a packet goes into a buffer the caller keeps ([`udp_reply`],
+//! [`udp_replacement`], [`tcp_toward_source`], [`tcp_toward_destination`]); what starts from nothing
+//! ([`ethernet_udp`] and its siblings) serves tests, demonstrations and generators, and allocates.
+
+mod fragment;
+mod fresh;
+mod headers;
+mod reply;
+
+pub use fragment::fragment;
+pub use fresh::{
+    Ends, ethernet_icmp_echo, ethernet_icmp_error, ethernet_ip, ethernet_tcp, ethernet_tcp_with_options,
+    ethernet_udp, with_link,
+};
+pub use headers::Segment;
+pub use reply::{tcp_toward_destination, tcp_toward_source, udp_replacement, udp_reply};
+
+#[cfg(test)]
+mod tests;

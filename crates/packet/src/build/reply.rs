@@ -1,0 +1,146 @@
+//! Frames that answer a packet, or go on in its place.
+
+use super::headers::{self, Addresses, Segment, put16};
+use crate::{Ip, IpProtocol, Link, LinkType, Packet, Transport, read::be16};
+
+/// Hop limit of what travels back to the sender of a packet.
+const REPLY_HOP_LIMIT: u8 = 64;
+
+/// Which way a built frame travels, compared with the packet it was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Same,
+    Turned,
+}
+
+/// Answers a UDP datagram: link header turned round (link-layer addresses swapped, VLAN tags kept), addresses
+/// and ports swapped, hop limit 64.
+///
+/// `out` is emptied first. Returns whether it holds a frame now: it does not where `query` is no UDP, or
+/// `payload` is longer than a datagram can be.
+pub fn udp_reply(query: &Packet<'_>, payload: &[u8], out: &mut Vec<u8>) -> bool {
+    udp(query, Direction::Turned, payload, out)
+}
+
+/// A UDP datagram in place of `reply`: same direction, link header, addresses, ports and hop limit, another
+/// payload. `out` and the result are as for [`udp_reply`].
+pub fn udp_replacement(reply: &Packet<'_>, payload: &[u8], out: &mut Vec<u8>) -> bool {
+    udp(reply, Direction::Same, payload, out)
+}
+
+/// A TCP segment to whoever sent `packet`, as if its receiver had sent it; hop limit 64.
+///
+/// `out` is emptied first. Returns whether it holds a frame now: it does not where `packet` is no TCP, or
+/// the segment is longer than a packet can be.
+pub fn tcp_toward_source(packet: &Packet<'_>, segment: &Segment<'_>, out: &mut Vec<u8>) -> bool {
+    tcp(packet, Direction::Turned, segment, out)
+}
+
+/// A TCP segment to where `packet` was going, as if its sender had sent it; with the hop limit of `packet`.
+/// `out` and the result are as for [`tcp_toward_source`].
+pub fn tcp_toward_destination(packet: &Packet<'_>, segment: &Segment<'_>, out: &mut Vec<u8>) -> bool {
+    tcp(packet, Direction::Same, segment, out)
+}
+
+fn udp(packet: &Packet<'_>, direction: Direction, payload: &[u8], out: &mut Vec<u8>) -> bool {
+    out.clear();
+    let Some(ip) = packet.ip() else { return false };
+    let Transport::Udp(udp) = &ip.transport else {
+        return false;
+    };
+    let (addresses, ports) = ends(ip, direction, [udp.sport, udp.dport]);
+    let length = payload.len().saturating_add(8);
+    if !begin(packet, ip, direction, addresses, IpProtocol::UDP, length, out) {
+        return false;
+    }
+    headers::udp(out, addresses, ports, payload);
+    true
+}
+
+fn tcp(packet: &Packet<'_>, direction: Direction, segment: &Segment<'_>, out: &mut Vec<u8>) -> bool {
+    out.clear();
+    let Some(ip) = packet.ip() else { return false };
+    let Transport::Tcp(tcp) = &ip.transport else {
+        return false;
+    };
+    let (addresses, ports) = ends(ip, direction, [tcp.sport, tcp.dport]);
+    let length = segment.payload.len().saturating_add(20);
+    if !begin(packet, ip, direction, addresses, IpProtocol::TCP, length, out) {
+        return false;
+    }
+    headers::tcp(out, addresses, ports, segment, &[]);
+    true
+}
+
+fn ends(ip: &Ip<'_>, direction: Direction, [sport, dport]: [u16; 2]) -> (Addresses, [u16; 2]) {
+    match direction {
+        Direction::Same => (Addresses::new(ip.src, ip.dst), [sport, dport]),
+        Direction::Turned => (Addresses::new(ip.dst, ip.src), [dport, sport]),
+    }
+}
+
+/// Link and IP header of a frame that carries `length` bytes of transport; empties `out` on failure.
+fn begin(
+    packet: &Packet<'_>,
+    ip: &Ip<'_>,
+    direction: Direction,
+    addresses: Addresses,
+    protocol: IpProtocol,
+    length: usize,
+    out: &mut Vec<u8>,
+) -> bool {
+    let hop_limit = match direction {
+        Direction::Same => ip.hop_limit,
+        Direction::Turned => REPLY_HOP_LIMIT,
+    };
+    let ip_len = addresses.header_len().saturating_add(length);
+    link_header(packet, direction, ip_len, out);
+    let fits = headers::ip(out, addresses, protocol, hop_limit, length);
+    if !fits {
+        out.clear();
+    }
+    fits
+}
+
+/// Copies the link header. Ethernet addresses are swapped where it is turned; the cooked, PPP and loopback
+/// headers name no receiver that could be. Length fields of the link layer are set for `ip_len` bytes.
+fn link_header(packet: &Packet<'_>, direction: Direction, ip_len: usize, out: &mut Vec<u8>) {
+    let link = packet.link();
+    out.extend_from_slice(packet.frame().get(..link.header_len).unwrap_or_default());
+    if direction == Direction::Turned
+        && let (LinkType::Ethernet, Some(source), Some(destination)) =
+            (link.kind, link.source, link.destination)
+        && let Some(addresses) = out.first_chunk_mut::<12>()
+    {
+        let turned = source.0.into_iter().chain(destination.0);
+        for (place, byte) in addresses.iter_mut().zip(turned) {
+            *place = byte;
+        }
+    }
+    let tags =
+        usize::from(link.vlans.outer().is_some()).saturating_add(usize::from(link.vlans.inner().is_some()));
+    let untagged = match link.kind {
+        LinkType::Ethernet => 14,
+        LinkType::Sll => 16,
+        LinkType::Sll2 => 20,
+        LinkType::RawIp | LinkType::Null | LinkType::Ppp => return,
+    };
+    let behind_type = tags.saturating_mul(4).saturating_add(untagged);
+    if link.ethertype == Link::PPPOE_SESSION {
+        // What PPPoE counts is the PPP protocol field and the packet.
+        let ppp_len = link
+            .header_len
+            .saturating_sub(behind_type)
+            .saturating_sub(6)
+            .saturating_add(ip_len);
+        let length = u16::try_from(ppp_len).unwrap_or(u16::MAX);
+        put16(out, behind_type.saturating_add(4), length);
+    } else if link.kind == LinkType::Ethernet || tags > 0 {
+        let type_at = behind_type.saturating_sub(2);
+        if be16(out, type_at).is_some_and(|number| number < 0x0600) {
+            // An 802.3 length counts LLC and SNAP, eight bytes.
+            let length = u16::try_from(ip_len.saturating_add(8)).unwrap_or(u16::MAX);
+            put16(out, type_at, length);
+        }
+    }
+}
