@@ -73,4 +73,3 @@ fn parse_thoroughly(link: LinkType, frame: &[u8], original_len: usize) -> Result
         network,
     })
 }
-

@@ -1,0 +1,48 @@
+//! The command line: its words, what each command is given, and the exit code.
+//!
+//! The words are `docs`' and scripts' contract: they are added to, not changed. What a command does is
+//! in the module that has its name.
+
+mod exit;
+mod replay_arguments;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use self::{
+    exit::{Exit, complain},
+    replay_arguments::ReplayArguments,
+};
+
+/// A userspace firewall that turns what it sees into tags, and tags into verdicts.
+#[derive(Debug, Parser)]
+#[command(name = "cordon", version, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the firewall over captures, on the captures' clock: no root, no network
+    Replay(ReplayArguments),
+}
+
+/// Does what the command line says.
+pub(crate) fn run(words: impl Iterator<Item = OsString>) -> Exit {
+    let command_line = match CommandLine::try_parse_from(words) {
+        Ok(command_line) => command_line,
+        Err(refusal) => return Exit::from_refusal(&refusal),
+    };
+    match command_line.command {
+        Command::Replay(arguments) => {
+            // The driver comes next; until then the words are only checked.
+            complain(&format_args!(
+                "{}: replay is not built in yet",
+                arguments.config.display()
+            ));
+            Exit::SystemRefused
+        }
+    }
+}
