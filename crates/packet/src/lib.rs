@@ -16,6 +16,7 @@ mod packet;
 mod parse;
 mod protocol;
 mod read;
+mod stream;
 mod time;
 
 pub use domain_name::{DomainName, InvalidName};
@@ -28,4 +29,5 @@ pub use packet::{
 };
 pub use parse::{MAX_EXTENSION_HEADERS, parse};
 pub use protocol::IpProtocol;
+pub use stream::{StreamAssembler, StreamPush};
 pub use time::Timestamp;
