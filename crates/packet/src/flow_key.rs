@@ -51,8 +51,8 @@ impl FlowKey {
     /// The key of `tuple` on `wire`, inside `vlans`.
     pub fn new(wire: Wire, vlans: VlanTags, tuple: &FlowTuple) -> Self {
         Self {
-            src: bits(tuple.src),
-            dst: bits(tuple.dst),
+            src: address_bits(tuple.src),
+            dst: address_bits(tuple.dst),
             ports: [tuple.sport, tuple.dport],
             vlans,
             wire,
@@ -126,7 +126,7 @@ fn endpoint(address: u128, port: u16, seed: u64) -> u64 {
 }
 
 /// 64 x 64 to 128 bit multiply, both halves folded into one.
-fn fold(a: u64, b: u64) -> u64 {
+pub(crate) fn fold(a: u64, b: u64) -> u64 {
     let wide = u128::from(a).wrapping_mul(u128::from(b));
     low_half(wide) ^ low_half(wide >> 64)
 }
@@ -135,11 +135,11 @@ fn fold(a: u64, b: u64) -> u64 {
     clippy::cast_possible_truncation,
     reason = "the low half is what is asked for"
 )]
-fn low_half(wide: u128) -> u64 {
+pub(crate) fn low_half(wide: u128) -> u64 {
     wide as u64
 }
 
-fn bits(address: IpAddr) -> u128 {
+pub(crate) fn address_bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => u128::from(v4.to_bits()),
         IpAddr::V6(v6) => v6.to_bits(),

@@ -16,6 +16,7 @@ mod packet;
 mod parse;
 mod protocol;
 mod read;
+mod reassembly;
 mod stream;
 mod time;
 
@@ -29,5 +30,6 @@ pub use packet::{
 };
 pub use parse::{MAX_EXTENSION_HEADERS, parse};
 pub use protocol::IpProtocol;
+pub use reassembly::{Datagram, FragmentFault, FragmentLimits, Reassembler, Reassembly, fragment_hash};
 pub use stream::{StreamAssembler, StreamPush};
 pub use time::Timestamp;

@@ -158,7 +158,7 @@ pub(super) fn transport_checksum(
 }
 
 /// Overwrites two bytes that were appended before.
-pub(super) fn put16(out: &mut [u8], at: usize, number: u16) {
+pub(crate) fn put16(out: &mut [u8], at: usize, number: u16) {
     if let Some(place) = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<2>) {
         *place = number.to_be_bytes();
     }

@@ -7,6 +7,7 @@
 mod fragment;
 mod fresh;
 mod headers;
+mod link_length;
 mod reply;
 
 pub use fragment::fragment;
@@ -15,6 +16,8 @@ pub use fresh::{
     ethernet_udp, with_link,
 };
 pub use headers::Segment;
+pub(crate) use headers::put16;
+pub(crate) use link_length::{has_8023_length, set_link_length, type_field_at};
 pub use reply::{tcp_toward_destination, tcp_toward_source, udp_replacement, udp_reply};
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Frames that answer a packet, or go on in its place.
 
-use super::headers::{self, Addresses, Segment, put16};
-use crate::{Ip, IpProtocol, Link, LinkType, Packet, Transport, read::be16};
+use super::{
+    headers::{self, Addresses, Segment},
+    link_length::set_link_length,
+};
+use crate::{Ip, IpProtocol, LinkType, Packet, Transport};
 
 /// Hop limit of what travels back to the sender of a packet.
 const REPLY_HOP_LIMIT: u8 = 64;
@@ -117,30 +120,5 @@ fn link_header(packet: &Packet<'_>, direction: Direction, ip_len: usize, out: &m
             *place = byte;
         }
     }
-    let tags =
-        usize::from(link.vlans.outer().is_some()).saturating_add(usize::from(link.vlans.inner().is_some()));
-    let untagged = match link.kind {
-        LinkType::Ethernet => 14,
-        LinkType::Sll => 16,
-        LinkType::Sll2 => 20,
-        LinkType::RawIp | LinkType::Null | LinkType::Ppp => return,
-    };
-    let behind_type = tags.saturating_mul(4).saturating_add(untagged);
-    if link.ethertype == Link::PPPOE_SESSION {
-        // What PPPoE counts is the PPP protocol field and the packet.
-        let ppp_len = link
-            .header_len
-            .saturating_sub(behind_type)
-            .saturating_sub(6)
-            .saturating_add(ip_len);
-        let length = u16::try_from(ppp_len).unwrap_or(u16::MAX);
-        put16(out, behind_type.saturating_add(4), length);
-    } else if link.kind == LinkType::Ethernet || tags > 0 {
-        let type_at = behind_type.saturating_sub(2);
-        if be16(out, type_at).is_some_and(|number| number < 0x0600) {
-            // An 802.3 length counts LLC and SNAP, eight bytes.
-            let length = u16::try_from(ip_len.saturating_add(8)).unwrap_or(u16::MAX);
-            put16(out, type_at, length);
-        }
-    }
+    set_link_length(out, link, ip_len);
 }
