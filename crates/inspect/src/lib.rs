@@ -16,3 +16,4 @@
 )]
 
 pub mod dns;
+pub mod domains;
