@@ -15,5 +15,12 @@
     )
 )]
 
+mod application;
+mod detector;
 pub mod dns;
 pub mod domains;
+mod server_name;
+
+pub use application::Application;
+pub use detector::{AppDetector, Ports, Recognition};
+pub use server_name::{NameSearch, ServerNameFinder};

@@ -1,0 +1,123 @@
+//! The applications that payloads are recognised as.
+
+use packet::IpProtocol;
+
+macro_rules! applications {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// An application, recognised by what is said, not by the port.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Application {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Application {
+            /// Every application.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The PAN-OS App-ID name.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+applications! {
+    /// `BitTorrent`, peers and DHT.
+    BitTorrent = "bittorrent",
+    /// DHCP for IPv4.
+    Dhcp = "dhcp",
+    /// DNS over UDP or TCP, on any port.
+    Dns = "dns",
+    /// DNS in TLS on its own port (RFC 7858).
+    DnsOverTls = "dns-over-tls",
+    /// FTP, the control connection.
+    Ftp = "ftp",
+    /// Generic Routing Encapsulation.
+    Gre = "gre",
+    /// ICMP of either family, other than echo.
+    Icmp = "icmp",
+    /// IGMP.
+    Igmp = "igmp",
+    /// Internet Key Exchange.
+    Ike = "ike",
+    /// IMAP in the clear.
+    Imap = "imap",
+    /// `IPsec`'s encapsulated payload.
+    IpsecEsp = "ipsec-esp",
+    /// Kerberos.
+    Kerberos = "kerberos",
+    /// LDAP in the clear.
+    Ldap = "ldap",
+    /// Link-local multicast name resolution.
+    Llmnr = "llmnr",
+    /// Multicast DNS.
+    Mdns = "mdns",
+    /// MQTT.
+    Mqtt = "mqtt",
+    /// Remote Desktop.
+    MsRdp = "ms-rdp",
+    /// SMB over TCP.
+    MsSmb = "ms-smb",
+    /// `MySQL`.
+    Mysql = "mysql",
+    /// `NetBIOS` datagrams.
+    NetbiosDg = "netbios-dg",
+    /// `NetBIOS` name service.
+    NetbiosNs = "netbios-ns",
+    /// Network Time Protocol.
+    Ntp = "ntp",
+    /// Echo of ICMP, either family.
+    Ping = "ping",
+    /// POP3 in the clear.
+    Pop3 = "pop3",
+    /// `PostgreSQL`.
+    Postgres = "postgres",
+    /// QUIC, HTTP/3 or another.
+    Quic = "quic",
+    /// RADIUS.
+    Radius = "radius",
+    /// Real-time streaming protocol.
+    Rtsp = "rtsp",
+    /// Session initiation protocol.
+    Sip = "sip",
+    /// SMTP, also where it later turns to TLS.
+    Smtp = "smtp",
+    /// SNMP.
+    Snmp = "snmp",
+    /// SOCKS proxies.
+    Socks = "socks",
+    /// Secure shell.
+    Ssh = "ssh",
+    /// Simple service discovery.
+    Ssdp = "ssdp",
+    /// TLS and SSL.
+    Ssl = "ssl",
+    /// STUN and TURN.
+    Stun = "stun",
+    /// Syslog.
+    Syslog = "syslog",
+    /// Telnet.
+    Telnet = "telnet",
+    /// Trivial file transfer.
+    Tftp = "tftp",
+    /// HTTP in the clear, version 1 or 2.
+    WebBrowsing = "web-browsing",
+}
+
+impl Application {
+    /// The application of a protocol that is one by itself; `echo` tells ICMP's echo from the rest.
+    pub fn of_protocol(protocol: IpProtocol, echo: bool) -> Option<Self> {
+        Some(match protocol {
+            IpProtocol::ICMP | IpProtocol::ICMPV6 if echo => Self::Ping,
+            IpProtocol::ICMP | IpProtocol::ICMPV6 => Self::Icmp,
+            IpProtocol(2) => Self::Igmp,
+            IpProtocol(47) => Self::Gre,
+            IpProtocol(50) => Self::IpsecEsp,
+            _ => return None,
+        })
+    }
+}
