@@ -8,13 +8,21 @@
 mod address;
 mod address_group;
 mod application;
+mod builder;
 mod category;
+mod criteria;
+mod decryption;
+mod draft;
+mod explain;
 mod ids;
 mod interval_map;
 mod networks;
+mod policy;
 mod profile;
+mod security;
 mod service;
 mod settings;
+mod shadow;
 mod symbol;
 mod tag_filter;
 mod zone;
@@ -22,15 +30,25 @@ mod zone;
 pub use address::{AddressObject, AddressRef, AddressValue, InvalidWildcard, Wildcard};
 pub use address_group::{AddressGroup, GroupMembers};
 pub use application::AppId;
+pub use builder::{BuildError, PolicyBuilder};
 pub use category::{CategorySet, HostPattern, InvalidHostPattern};
+pub use criteria::{Column, Criterion, Match, RuleType};
+pub use decryption::{DecryptAction, DecryptionDecision, DecryptionQuery, DecryptionRule};
+pub use draft::{DecryptionRuleDraft, SecurityRuleDraft, ServiceDraft, ZoneDraft};
+pub use explain::Explanation;
 pub use ids::{
     AddressGroupId, AddressId, CategoryId, DecryptionProfileId, DecryptionRuleId, InterfaceId, ListId,
     LogSettingId, RuleId, ServiceId, SpywareProfileId, ZoneId,
 };
 pub use networks::Networks;
+pub use policy::Policy;
 pub use profile::{DecryptionProfile, DnsAction, Sinkhole, SpywareProfile, SslForwardProxy, TlsVersion};
+pub use security::{Action, AppKnowledge, Decision, Query, SecurityRule};
 pub use service::{InvalidPorts, PortSet, Service};
 pub use settings::{Asymmetric, Limits, NonSyn, SessionTimeouts, Settings, TaggingSettings, TcpSettings};
 pub use symbol::{Symbol, Symbols, SymbolsBuilder};
 pub use tag_filter::{TagFilter, TagFilterError, TagFilterFault};
 pub use zone::{AntiSpoof, Ethertypes, InvalidVlans, VlanSet, WireSpec, Zone};
+
+#[cfg(test)]
+mod tests;
