@@ -1,1 +1,18 @@
-//! See `docs/ARCHITECTURE.md`.
+//! Records of what the firewall saw, decided and did; the language that filters them; match lists, and the
+//! forwarder that turns records into tags.
+//!
+//! What stands in a record was chosen by whoever sent the packets, and a record can tag: so names are
+//! escaped once, tables that grow with what is seen have bounds, and the forwarder refuses to tag what the
+//! sender could not prove to be. Filters come from administrators and are bounded in length and depth.
+//! No I/O, no clock, no threads: records go in, records come out.
+
+mod calendar;
+mod end_reason;
+mod log_type;
+mod named;
+mod spelling;
+
+pub use calendar::{RelativeTime, Unit, parse_time, write_rfc3339};
+pub use end_reason::SessionEndReason;
+pub use log_type::LogType;
+pub use spelling::nearest;
