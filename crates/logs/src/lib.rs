@@ -8,11 +8,27 @@
 
 mod calendar;
 mod end_reason;
+mod field;
+mod filter;
+mod json;
+mod line;
 mod log_type;
 mod named;
+mod record;
+#[cfg(test)]
+mod samples;
 mod spelling;
+mod value;
 
 pub use calendar::{RelativeTime, Unit, parse_time, write_rfc3339};
 pub use end_reason::SessionEndReason;
+pub use field::{Attribute, Field, UnknownAttribute};
+pub use filter::{Filter, FilterError, FilterWarning, Operator};
+pub use line::{InvalidLine, Line};
 pub use log_type::LogType;
+pub use record::{
+    Body, ChainStatus, ConfigChange, Decryption, Direction, ErrorIndex, EscapedText, FlowFields, IpTag,
+    Origin, ProxyType, Record, Severity, Side, System, TagEvent, Threat, ThreatAction, ThreatSubtype,
+    Traffic, TrafficSubtype, Url, UrlAction, View,
+};
 pub use spelling::nearest;
