@@ -10,9 +10,11 @@ mod calendar;
 mod end_reason;
 mod field;
 mod filter;
+mod forwarder;
 mod json;
 mod line;
 mod log_type;
+mod match_list;
 mod named;
 mod record;
 #[cfg(test)]
@@ -24,8 +26,15 @@ pub use calendar::{RelativeTime, Unit, parse_time, write_rfc3339};
 pub use end_reason::SessionEndReason;
 pub use field::{Attribute, Field, UnknownAttribute};
 pub use filter::{Filter, FilterError, FilterWarning, Operator};
+pub use forwarder::{
+    CommandOutcome, Fact, Forwarder, ForwarderConfig, ForwarderCounters, ForwarderLimits, TagCommand,
+};
 pub use line::{InvalidLine, Line};
 pub use log_type::LogType;
+pub use match_list::{
+    Evidence, ForwardingProfile, ForwardingProfiles, MatchListEntry, Mode, TagAction, TagOperation, TagScope,
+    TagTarget,
+};
 pub use record::{
     Body, ChainStatus, ConfigChange, Decryption, Direction, ErrorIndex, EscapedText, FlowFields, IpTag,
     Origin, ProxyType, Record, Severity, Side, System, TagEvent, Threat, ThreatAction, ThreatSubtype,
