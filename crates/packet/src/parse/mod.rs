@@ -73,3 +73,8 @@ fn parse_thoroughly(link: LinkType, frame: &[u8], original_len: usize) -> Result
         network,
     })
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
