@@ -1,1 +1,26 @@
-//! See `docs/ARCHITECTURE.md`.
+//! One packet's journey: session, rule, payload, verdict, records.
+//!
+//! The engine takes `(now, frame)` and gives back a verdict, records and frames. Everything it is handed
+//! comes from the network: it never panics over it, never waits, and every table has a bound. No clock, no
+//! socket, no thread; live ports, replay, tests and fuzzers drive the same code. Start reading in `shard.rs`.
+#![deny(clippy::indexing_slicing)]
+
+mod counters;
+mod output;
+mod placement;
+mod records;
+mod ruleset;
+mod session;
+mod shard;
+mod sides;
+mod stages;
+mod verdict;
+
+pub use counters::{Counters, SessionCounts};
+pub use output::{Emission, Event, Order, Outputs};
+pub use placement::{FlowRef, Placement, SHARDS, ShardId, place};
+pub use ruleset::Ruleset;
+pub(crate) use shard::Scene;
+pub use shard::{Env, FragmentNote, Frame, Ingress, Shard, ShardLimits};
+pub use sides::Sides;
+pub use verdict::{DropReason, Verdict};

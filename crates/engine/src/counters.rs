@@ -1,0 +1,100 @@
+//! What a shard has counted. Each shard owns its counters; whoever asks adds them up.
+
+use crate::{DropReason, Verdict};
+
+/// Sums over one shard, or over several.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    /// Frames that left unchanged.
+    pub forwarded: u64,
+    /// Frames replaced by a forged reply or a reset.
+    pub answered: u64,
+    /// Frames dropped, by [`DropReason::index`].
+    dropped: Box<[u64]>,
+    /// Sessions set up, by protocol.
+    pub sessions: SessionCounts,
+    /// DNS queries answered with, or replies replaced by, a sinkhole address.
+    pub sinkholed: u64,
+    /// Sessions ended early because the table was full.
+    pub evicted: u64,
+    /// Sessions ended because their verdict changed.
+    pub cut: u64,
+    /// Sessions decided again because a tag or the policy had changed.
+    pub redecided: u64,
+    /// DNS-over-TCP messages too long to be held, or streams with too large a hole.
+    pub dns_stream_overflow: u64,
+}
+
+/// Sessions set up, by protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionCounts {
+    /// TCP.
+    pub tcp: u64,
+    /// UDP.
+    pub udp: u64,
+    /// ICMP and ICMPv6.
+    pub icmp: u64,
+    /// Every other IP protocol.
+    pub other: u64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            forwarded: 0,
+            answered: 0,
+            dropped: vec![0; DropReason::count()].into_boxed_slice(),
+            sessions: SessionCounts::default(),
+            sinkholed: 0,
+            evicted: 0,
+            cut: 0,
+            redecided: 0,
+            dns_stream_overflow: 0,
+        }
+    }
+}
+
+impl Counters {
+    /// Counts `frames` frames that shared a verdict: more than one where they made up a datagram.
+    pub(crate) fn verdict(&mut self, verdict: Verdict, frames: u64) {
+        match verdict {
+            Verdict::Forward(_) => self.forwarded += frames,
+            Verdict::Answered => self.answered += frames,
+            Verdict::Drop(reason) => self.dropped(reason, frames),
+        }
+    }
+
+    pub(crate) fn dropped(&mut self, reason: DropReason, frames: u64) {
+        if let Some(counter) = self.dropped.get_mut(reason.index()) {
+            *counter += frames;
+        }
+    }
+
+    /// The reasons for which frames were dropped, and how many.
+    pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        DropReason::all().zip(self.dropped.iter().copied()).filter(|(_, count)| *count > 0)
+    }
+
+    /// All frames that have a verdict.
+    pub fn frames(&self) -> u64 {
+        self.forwarded + self.answered + self.dropped.iter().sum::<u64>()
+    }
+
+    /// Adds another shard's sums.
+    pub fn add(&mut self, other: &Self) {
+        self.forwarded += other.forwarded;
+        self.answered += other.answered;
+        for (mine, theirs) in self.dropped.iter_mut().zip(&other.dropped) {
+            *mine += theirs;
+        }
+        self.sessions.tcp += other.sessions.tcp;
+        self.sessions.udp += other.sessions.udp;
+        self.sessions.icmp += other.sessions.icmp;
+        self.sessions.other += other.sessions.other;
+        self.sinkholed += other.sinkholed;
+        self.evicted += other.evicted;
+        self.cut += other.cut;
+        self.redecided += other.redecided;
+        self.dns_stream_overflow += other.dns_stream_overflow;
+    }
+}

@@ -1,0 +1,71 @@
+//! Which shard a packet belongs to.
+//!
+//! 64 fixed shards own all state that packets touch, whatever the number of workers, so that what
+//! cordon does never depends on how many there are.
+
+use packet::{FlowKey, FlowTuple, Icmp, IcmpMessage, Network, Packet, Transport, Wire, fragment_hash};
+
+/// How many shards there are.
+pub const SHARDS: usize = 64;
+
+/// A shard's number, below [`SHARDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ShardId(u8);
+
+impl ShardId {
+    /// The shard that counts what belongs to no flow.
+    pub const FIRST: Self = Self(0);
+
+    /// The shard that a hash falls into: its top six bits.
+    fn from_hash(hash: u64) -> Self {
+        Self((hash >> 58).to_le_bytes()[0])
+    }
+
+    /// As an index.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Where a packet is to be taken.
+#[derive(Clone, Copy, Debug)]
+pub enum Placement {
+    /// To the shard that owns its flow.
+    Flow(ShardId, FlowRef),
+    /// A fragment, to the shard that puts its datagram together.
+    Fragment(ShardId),
+    /// No IP inside: needs no state.
+    Stateless(ShardId),
+}
+
+/// The flow a packet belongs to, and how it is found.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowRef {
+    /// The packet's own key.
+    pub(crate) key: FlowKey,
+    /// Its symmetric hash.
+    pub(crate) hash: u64,
+    /// The flow that the packet, an ICMP error, is about: it belongs there while that flow is known.
+    pub(crate) quoted: Option<(FlowKey, u64)>,
+}
+
+/// Finds the place of a packet on `wire`. `seed` keys the hash.
+pub fn place(packet: &Packet<'_>, wire: Wire, seed: u64) -> Placement {
+    let Network::Ip(ip) = packet.network() else {
+        return Placement::Stateless(ShardId(0));
+    };
+    let Some(tuple) = packet.flow_tuple() else {
+        return Placement::Fragment(ShardId::from_hash(fragment_hash(wire, packet)));
+    };
+    let hashed = |tuple: &FlowTuple| {
+        let key = FlowKey::new(wire, packet.link().vlans, tuple);
+        (key, key.symmetric_hash(seed))
+    };
+    let (key, hash) = hashed(&tuple);
+    let quoted = match &ip.transport {
+        Transport::Icmp(Icmp { message: IcmpMessage::Error { quoted: Some(quoted) }, .. }) => Some(hashed(quoted)),
+        _ => None,
+    };
+    let shard = ShardId::from_hash(quoted.map_or(hash, |(_, hash)| hash));
+    Placement::Flow(shard, FlowRef { key, hash, quoted })
+}

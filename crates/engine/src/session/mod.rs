@@ -1,0 +1,179 @@
+//! Sessions: what a firewall remembers of a flow.
+
+mod deadlines;
+mod table;
+mod tcp;
+
+use inspect::{AppDetector, ServerNameFinder};
+use logs::SessionEndReason;
+use packet::{DomainName, FlowKey, IpProtocol, MacAddr, Timestamp};
+use policy::{Action, AppId, InterfaceId, RuleId, SessionTimeouts, ZoneId};
+use tags::{Stamp, TagSet};
+
+pub(crate) use deadlines::{DeadlineQueue, Due};
+pub(crate) use table::{SessionTable, SlotId};
+pub(crate) use tcp::{Segment, TcpState, TcpTracker, after};
+
+use crate::stages::dns_tcp::DnsStream;
+
+/// Which way a packet goes in its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    ClientToServer,
+    ServerToClient,
+}
+
+impl Direction {
+    pub(crate) fn reversed(self) -> Self {
+        match self {
+            Self::ClientToServer => Self::ServerToClient,
+            Self::ServerToClient => Self::ClientToServer,
+        }
+    }
+
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::ClientToServer => 0,
+            Self::ServerToClient => 1,
+        }
+    }
+}
+
+/// Whether a session still carries traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Allowed; its end is still to be logged.
+    Open,
+    /// A query in it was sinkholed over TCP and both ends were told; nothing passes any more.
+    Sinkholed,
+    /// Refused or cut, and logged; remembered so that what follows is dropped in silence.
+    Discard,
+}
+
+/// What the tags of the two ends were when the session was last decided, and how long that holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DecidedUnder {
+    /// The change marks of client and server.
+    pub(crate) stamps: [Stamp; 2],
+    /// The policy's generation.
+    pub(crate) policy: u64,
+    /// The earliest deadline among the tags consulted.
+    pub(crate) until: Timestamp,
+    pub(crate) src_tags: TagSet,
+    pub(crate) dst_tags: TagSet,
+}
+
+/// Packets and bytes of one direction; bytes are original frame lengths.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What is known of the application.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Recognition {
+    /// No payload was seen yet.
+    NoPayload,
+    /// Still looking.
+    Looking,
+    /// Recognised, or given up as unknown.
+    Settled(AppId),
+}
+
+/// One session. The fields that every packet touches come first.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) key: FlowKey,
+    pub(crate) hash: u64,
+    pub(crate) state: State,
+    pub(crate) deadline: Timestamp,
+    /// When the deadline queue will look at this session next.
+    pub(crate) queued: Timestamp,
+    pub(crate) decided: DecidedUnder,
+    pub(crate) traffic: [Traffic; 2],
+    pub(crate) last_packet: Timestamp,
+    pub(crate) tcp: Option<TcpTracker>,
+    pub(crate) recognition: Recognition,
+    pub(crate) detector: AppDetector,
+    /// The next byte the detector wants, per direction; `None` before the first payload.
+    pub(crate) detector_seq: [Option<u32>; 2],
+
+    pub(crate) id: u64,
+    pub(crate) start: Timestamp,
+    pub(crate) rule: RuleId,
+    pub(crate) action: Action,
+    /// An application is still to be known before the rule is sure.
+    pub(crate) provisional: bool,
+    /// A rule asks for a category, and the server's name is not known yet.
+    pub(crate) name_matters: bool,
+    pub(crate) zones: [ZoneId; 2],
+    pub(crate) interfaces: [InterfaceId; 2],
+    /// Why it will have ended; the highest-ranking cause seen so far.
+    pub(crate) end_reason: Option<SessionEndReason>,
+    pub(crate) client_mac: Option<MacAddr>,
+    /// Whether the client's address may be tagged from where it was seen.
+    pub(crate) taggable: bool,
+    /// The client sits at the wire's `interface1`.
+    pub(crate) from_inside: bool,
+    /// A DNS query of it was sinkholed: an upstream reply to a listed name answers that query.
+    pub(crate) sinkholed_query: bool,
+    /// The host it was heard to ask for, by ClientHello or Host header.
+    pub(crate) server_name: Option<Box<DomainName>>,
+    pub(crate) name_finder: Option<ServerNameFinder>,
+    /// Its TCP stream is no DNS.
+    pub(crate) not_dns: bool,
+    /// It was reported that its server answers DNS.
+    pub(crate) answered_dns: bool,
+    pub(crate) dns_stream: Option<Box<DnsStream>>,
+}
+
+impl Session {
+    pub(crate) fn protocol(&self) -> IpProtocol {
+        self.key.tuple().protocol
+    }
+
+    pub(crate) fn count(&mut self, direction: Direction, bytes: u64, now: Timestamp) {
+        if let Some(traffic) = self.traffic.get_mut(direction.index()) {
+            traffic.packets += 1;
+            traffic.bytes += bytes;
+        }
+        self.last_packet = now;
+    }
+
+    /// Notes a cause of the session's end; only the highest-ranking one is kept (PAN-OS's precedence).
+    pub(crate) fn ended_by(&mut self, reason: SessionEndReason) {
+        self.end_reason = Some(self.end_reason.map_or(reason, |known| known.min(reason)));
+    }
+
+    /// How long the session may stay silent in its present state.
+    pub(crate) fn timeout(&self, timeouts: &SessionTimeouts) -> std::time::Duration {
+        let protocol = self.protocol();
+        match self.state {
+            State::Discard | State::Sinkholed if protocol == IpProtocol::TCP => timeouts.discard_tcp,
+            State::Discard | State::Sinkholed if protocol == IpProtocol::UDP => timeouts.discard_udp,
+            State::Discard | State::Sinkholed => timeouts.discard_default,
+            State::Open => match (&self.tcp, protocol) {
+                (Some(tcp), _) => match tcp.state() {
+                    TcpState::Opening => timeouts.tcp_init,
+                    TcpState::Handshake => timeouts.tcp_handshake,
+                    TcpState::Established => timeouts.tcp,
+                    TcpState::HalfClosed => timeouts.tcp_half_closed,
+                    TcpState::Closed => timeouts.tcp_time_wait,
+                },
+                (None, IpProtocol::UDP) => timeouts.udp,
+                (None, IpProtocol::ICMP | IpProtocol::ICMPV6) => timeouts.icmp,
+                (None, _) => timeouts.default,
+            },
+        }
+    }
+
+    /// The application as a record names it when the session ends.
+    pub(crate) fn app(&self) -> AppId {
+        match self.recognition {
+            Recognition::Settled(app) => app,
+            Recognition::Looking => AppId::INSUFFICIENT_DATA,
+            Recognition::NoPayload => AppId::INCOMPLETE,
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! TCP as a bystander sees it: state by sequence numbers (RFC 9293), windows as in van Rooij's
+//! "Real Stateful TCP Packet Filtering", resets judged as RFC 5961 tells the ends to judge them.
+//!
+//! Whoever can guess a five-tuple can send segments into it. Only what the receiver itself would
+//! accept may end a session or keep it alive.
+
+use packet::Tcp;
+
+use super::Direction;
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TcpState {
+    /// A SYN was seen, nothing came back.
+    Opening,
+    /// SYN and SYN-ACK were seen.
+    Handshake,
+    /// The handshake is complete, or the session was first seen in its middle.
+    Established,
+    /// One side has sent its FIN.
+    HalfClosed,
+    /// Both sides have sent their FIN, or a reset was accepted.
+    Closed,
+}
+
+/// What a segment means for its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Segment {
+    /// Belongs to the connection.
+    Accepted,
+    /// The first FIN of this side.
+    Fin,
+    /// A reset that the receiver will accept.
+    Reset,
+    /// A reset inside the window, but not at the byte the receiver expects: it will be challenged.
+    UnverifiedReset,
+    /// Outside the window: the receiver will not accept it.
+    OutOfWindow,
+    /// A SYN over a connection that is open: reuse of the ports if the other side agrees.
+    Resynchronise,
+    /// Opens a new connection over one that is over, or that the other side has just agreed to reopen.
+    NewConnection,
+}
+
+/// One side's half of the sequence space.
+#[derive(Clone, Copy, Debug, Default)]
+struct Half {
+    /// Whether a packet of this side was seen.
+    seen: bool,
+    /// One past the highest sequence number this side has sent.
+    end: u32,
+    /// One past the highest sequence number the other side allows it to send.
+    limit: u32,
+    /// The largest window it has offered, in bytes.
+    window: u32,
+    /// The highest acknowledgement it has sent; what it expects next.
+    acked: Option<u32>,
+    /// Shift of its window field; `None` while unknown.
+    scale: Option<u8>,
+    /// Whether its FIN was seen.
+    fin: bool,
+}
+
+/// The state of one TCP session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TcpTracker {
+    state: TcpState,
+    halves: [Half; 2],
+    /// First sequence number of the client's SYN.
+    isn: u32,
+    /// A client's SYN over the open connection that waits for the server's answer.
+    resync: Option<u32>,
+    /// First seen in its middle: scales and histories are unknown.
+    midstream: bool,
+}
+
+/// How old an acknowledgement may be (Linux and BSD use the same constant).
+const OLDEST_ACK: u32 = 66_000;
+/// The largest scale, RFC 7323 §2.3; assumed where the handshake was not seen.
+const LARGEST_SCALE: u8 = 14;
+
+impl TcpTracker {
+    /// The tracker of a session whose first segment is `segment`, sent by `direction`'s sender.
+    pub(crate) fn new(segment: &Tcp<'_>, direction: Direction) -> Self {
+        let flags = segment.flags;
+        let state = match (flags.syn(), flags.ack()) {
+            (true, false) => TcpState::Opening,
+            (true, true) => TcpState::Handshake,
+            _ => TcpState::Established,
+        };
+        let mut tracker = Self {
+            state,
+            halves: [Half::default(); 2],
+            isn: if flags.syn() && !flags.ack() { segment.seq } else { segment.ack.wrapping_sub(1) },
+            resync: None,
+            midstream: !flags.syn(),
+        };
+        tracker.first_of_half(segment, direction);
+        tracker
+    }
+
+    pub(crate) fn state(&self) -> TcpState {
+        self.state
+    }
+
+    /// Whether only one direction was seen so far.
+    pub(crate) fn one_sided(&self) -> bool {
+        !(self.halves[0].seen && self.halves[1].seen)
+    }
+
+    /// Whether a packet was seen in this direction.
+    pub(crate) fn heard(&self, direction: Direction) -> bool {
+        self.half(direction).seen
+    }
+
+    /// One past the last byte that `direction`'s sender is known to have sent.
+    pub(crate) fn next_seq(&self, direction: Direction) -> u32 {
+        self.half(direction).end
+    }
+
+    /// The byte that the receiver of `direction` expects next, as far as it has said so.
+    pub(crate) fn expected_by_receiver(&self, direction: Direction) -> Option<u32> {
+        self.half(direction.reversed()).acked
+    }
+
+    /// Judges the next segment and moves the state along where it is accepted.
+    pub(crate) fn segment(&mut self, segment: &Tcp<'_>, direction: Direction) -> Segment {
+        let flags = segment.flags;
+        if flags.syn() {
+            return self.synchronise(segment, direction);
+        }
+        if !self.half(direction).seen {
+            self.first_of_half(segment, direction);
+        }
+        if !self.in_window(segment, direction) {
+            return Segment::OutOfWindow;
+        }
+        if flags.rst() {
+            return self.reset(segment, direction);
+        }
+        self.advance(segment, direction);
+        self.resync = None;
+        if self.state == TcpState::Opening || (self.state == TcpState::Handshake && direction == Direction::ClientToServer) {
+            self.state = TcpState::Established;
+        }
+        if flags.fin() && !self.half(direction).fin {
+            self.half_mut(direction).fin = true;
+            let both = self.halves.iter().all(|half| half.fin);
+            if self.state != TcpState::Closed {
+                self.state = if both { TcpState::Closed } else { TcpState::HalfClosed };
+            }
+            return Segment::Fin;
+        }
+        Segment::Accepted
+    }
+
+    fn synchronise(&mut self, segment: &Tcp<'_>, direction: Direction) -> Segment {
+        if segment.flags.ack() {
+            return self.synchronise_ack(segment, direction);
+        }
+        let half = self.half(direction);
+        if direction == Direction::ServerToClient {
+            // The server opens towards the client from the same ports: simultaneous open, or reuse.
+            return if self.state == TcpState::Closed { Segment::NewConnection } else { Segment::Resynchronise };
+        }
+        if half.seen && segment.seq == self.isn {
+            return Segment::Accepted; // retransmitted
+        }
+        match self.state {
+            TcpState::Opening | TcpState::Closed => Segment::NewConnection,
+            TcpState::Handshake | TcpState::Established | TcpState::HalfClosed => {
+                self.resync = Some(segment.seq);
+                Segment::Resynchronise
+            }
+        }
+    }
+
+    fn synchronise_ack(&mut self, segment: &Tcp<'_>, direction: Direction) -> Segment {
+        let acknowledged = segment.ack.wrapping_sub(1);
+        if self.resync == Some(acknowledged) && direction == Direction::ServerToClient {
+            return Segment::NewConnection;
+        }
+        if direction == Direction::ClientToServer || acknowledged != self.isn {
+            return Segment::OutOfWindow;
+        }
+        if !self.half(direction).seen {
+            self.first_of_half(segment, direction);
+            if self.state == TcpState::Opening {
+                self.state = TcpState::Handshake;
+            }
+        }
+        self.half_mut(direction).acked = Some(segment.ack);
+        Segment::Accepted
+    }
+
+    fn reset(&mut self, segment: &Tcp<'_>, direction: Direction) -> Segment {
+        let refused = self.state == TcpState::Opening
+            && direction == Direction::ServerToClient
+            && segment.flags.ack()
+            && segment.ack == self.half(Direction::ClientToServer).end;
+        let exact = segment.seq == self.half(direction).end
+            || self.expected_by_receiver(direction) == Some(segment.seq);
+        if refused || exact || self.one_sided() {
+            self.state = TcpState::Closed;
+            return Segment::Reset;
+        }
+        Segment::UnverifiedReset
+    }
+
+    /// The first segment of one side fixes where its sequence numbers start.
+    fn first_of_half(&mut self, segment: &Tcp<'_>, direction: Direction) {
+        let end = end_of(segment);
+        let scale = match (segment.flags.syn(), self.midstream) {
+            (true, _) => Some(segment.window_scale.unwrap_or(0).min(LARGEST_SCALE)),
+            (false, true) => None,
+            // Its SYN was not seen although the other one was.
+            (false, false) => None,
+        };
+        let half = self.half_mut(direction);
+        let limit = half.limit;
+        *half = Half {
+            seen: true,
+            end,
+            // What the other side has allowed already, if it was seen.
+            limit: if limit == 0 { end } else { limit },
+            window: 0,
+            acked: segment.flags.ack().then_some(segment.ack),
+            scale,
+            fin: half.fin,
+        };
+        let window = self.window_of(segment, direction);
+        self.half_mut(direction).window = window.max(1);
+        if segment.flags.ack() {
+            let other = self.half_mut(direction.reversed());
+            if !other.seen {
+                other.end = segment.ack;
+            }
+            other.limit = segment.ack.wrapping_add(window.max(1));
+        }
+    }
+
+    fn in_window(&mut self, segment: &Tcp<'_>, direction: Direction) -> bool {
+        if self.one_sided() {
+            return true; // nothing to hold it against
+        }
+        let sender = *self.half(direction);
+        let receiver = *self.half(direction.reversed());
+        let end = end_of(segment);
+        let not_beyond = !after(segment.seq, sender.limit);
+        let not_before = !after(sender.end.wrapping_sub(receiver.window).wrapping_sub(1), end);
+        if !not_beyond || !not_before {
+            return false;
+        }
+        if !segment.flags.ack() {
+            return true;
+        }
+        let oldest = receiver.end.wrapping_sub(OLDEST_ACK.max(sender.window));
+        if after(oldest, segment.ack) {
+            return false;
+        }
+        if after(segment.ack, receiver.end) {
+            // It acknowledges what never came past here: the capture, or the path, has a hole.
+            self.half_mut(direction.reversed()).end = segment.ack;
+        }
+        true
+    }
+
+    fn advance(&mut self, segment: &Tcp<'_>, direction: Direction) {
+        let end = end_of(segment);
+        let window = self.window_of(segment, direction);
+        let sender = self.half_mut(direction);
+        sender.window = sender.window.max(window);
+        if after(end, sender.end) {
+            sender.end = end;
+        }
+        if !segment.flags.ack() {
+            return;
+        }
+        if sender.acked.is_none_or(|acked| after(segment.ack, acked)) {
+            sender.acked = Some(segment.ack);
+        }
+        let limit = segment.ack.wrapping_add(window.max(1));
+        let receiver = self.half_mut(direction.reversed());
+        if after(limit, receiver.limit) {
+            receiver.limit = limit;
+        }
+    }
+
+    /// The window a segment offers, in bytes. Scales hold only where both SYNs carried one (RFC 7323 §2.2).
+    fn window_of(&self, segment: &Tcp<'_>, direction: Direction) -> u32 {
+        let window = u32::from(segment.window);
+        if segment.flags.syn() {
+            return window;
+        }
+        let scale = self.half(direction).scale.unwrap_or(LARGEST_SCALE);
+        window << scale.min(LARGEST_SCALE)
+    }
+
+    fn half(&self, direction: Direction) -> &Half {
+        match direction {
+            Direction::ClientToServer => &self.halves[0],
+            Direction::ServerToClient => &self.halves[1],
+        }
+    }
+
+    fn half_mut(&mut self, direction: Direction) -> &mut Half {
+        match direction {
+            Direction::ClientToServer => &mut self.halves[0],
+            Direction::ServerToClient => &mut self.halves[1],
+        }
+    }
+}
+
+/// One past the last sequence number a segment takes; SYN and FIN take one each.
+fn end_of(segment: &Tcp<'_>) -> u32 {
+    segment
+        .seq
+        .wrapping_add(segment.payload_len)
+        .wrapping_add(u32::from(segment.flags.syn()))
+        .wrapping_add(u32::from(segment.flags.fin()))
+}
+
+/// Whether `a` lies after `b` in sequence space (RFC 1982).
+pub(crate) fn after(a: u32, b: u32) -> bool {
+    let distance = a.wrapping_sub(b);
+    distance != 0 && distance < 0x8000_0000
+}

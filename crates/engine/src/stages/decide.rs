@@ -1,0 +1,111 @@
+//! Which rule holds, and does it still hold?
+
+use std::net::IpAddr;
+
+use packet::{DomainName, FlowTuple, Timestamp};
+use policy::{AppKnowledge, Decision, Query, ZoneId};
+use tags::Context;
+
+use crate::{
+    Env,
+    session::{DecidedUnder, Recognition, Session, State},
+};
+
+/// Reads what the two ends are tagged with, and until when that holds.
+pub(crate) fn read_tags(
+    env: &Env<'_>,
+    now: Timestamp,
+    client: IpAddr,
+    server: IpAddr,
+    server_name: Option<&DomainName>,
+) -> DecidedUnder {
+    // Stamps first: what changes after them shows as a difference later.
+    let mut decided = DecidedUnder {
+        stamps: [env.tags.stamp(client), env.tags.stamp(server)],
+        policy: env.ruleset.generation(),
+        ..DecidedUnder::default()
+    };
+    let of_client = Context { peer: server, server_name };
+    let of_server = Context { peer: client, server_name };
+    let client_until = env.tags.lookup(now, client, of_client, &mut decided.src_tags);
+    let server_until = env.tags.lookup(now, server, of_server, &mut decided.dst_tags);
+    decided.until = client_until.min(server_until);
+    decided
+}
+
+/// Whether nothing that the session's verdict rests on has changed.
+pub(crate) fn is_current(session: &Session, env: &Env<'_>, now: Timestamp) -> bool {
+    let decided = &session.decided;
+    let tuple = session.key.tuple();
+    decided.policy == env.ruleset.generation()
+        && now < decided.until
+        && decided.stamps == [env.tags.stamp(tuple.src), env.tags.stamp(tuple.dst)]
+}
+
+/// Asks the policy about a flow.
+pub(crate) fn ask(
+    env: &Env<'_>,
+    zones: [ZoneId; 2],
+    tuple: FlowTuple,
+    app: AppKnowledge,
+    server_name: Option<&DomainName>,
+    decided: &DecidedUnder,
+) -> Decision {
+    let policy = env.ruleset.policy();
+    let category = server_name.map(|name| policy.categorize(name));
+    let query = Query {
+        from: zones[0],
+        to: zones[1],
+        tuple,
+        app,
+        category,
+        src_tags: &decided.src_tags,
+        dst_tags: &decided.dst_tags,
+    };
+    policy.decide(&query)
+}
+
+/// What deciding a session again came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Again {
+    /// Nothing that rules look at has changed.
+    Unchanged,
+    /// It may go on, perhaps under another rule.
+    Allowed,
+    /// It may not.
+    Refused(Decision),
+}
+
+/// Decides a session again because tags, policy, application or name have changed. What the ends are tagged
+/// with is compared first: a change that did not touch them costs no walk over the rules.
+pub(crate) fn again(
+    session: &mut Session,
+    env: &Env<'_>,
+    now: Timestamp,
+    learnt: bool,
+) -> Again {
+    let tuple = session.key.tuple();
+    let name = session.server_name.as_deref();
+    let decided = read_tags(env, now, tuple.src, tuple.dst, name);
+    let same = decided.policy == session.decided.policy
+        && decided.src_tags == session.decided.src_tags
+        && decided.dst_tags == session.decided.dst_tags;
+    if same && !learnt {
+        session.decided = decided;
+        return Again::Unchanged;
+    }
+    let app = match (session.recognition, session.state) {
+        (Recognition::Settled(app), State::Open | State::Sinkholed) => AppKnowledge::Known(app),
+        _ => AppKnowledge::Unknown,
+    };
+    let decision = ask(env, session.zones, tuple, app, name, &decided);
+    session.decided = decided;
+    session.provisional = decision.provisional;
+    session.name_matters = decision.name_matters;
+    if decision.action.allows() {
+        session.rule = decision.rule;
+        session.action = decision.action;
+        return Again::Allowed;
+    }
+    Again::Refused(decision)
+}

@@ -1,0 +1,8 @@
+//! The stages of a packet's journey, one file each. They do not know one another; `shard.rs` names their order.
+
+pub(crate) mod admit;
+pub(crate) mod decide;
+pub(crate) mod dns;
+pub(crate) mod dns_tcp;
+pub(crate) mod recognise;
+pub(crate) mod refuse;

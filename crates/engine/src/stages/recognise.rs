@@ -1,0 +1,93 @@
+//! Which application is this, and which server does it ask for?
+
+use inspect::{NameSearch, Ports, Recognition as Found};
+use packet::{IpProtocol, Tcp, Transport};
+use policy::AppId;
+
+use crate::{
+    Env,
+    session::{Direction, Recognition, Session, after},
+};
+
+/// What a packet has taught.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Learnt {
+    pub(crate) app: bool,
+    pub(crate) name: bool,
+}
+
+/// Shows a packet's payload to the recognisers that still have a question.
+pub(crate) fn payload(
+    session: &mut Session,
+    env: &Env<'_>,
+    transport: &Transport<'_>,
+    direction: Direction,
+) -> Learnt {
+    let fresh = match transport {
+        Transport::Tcp(tcp) => in_order(session, tcp, direction),
+        Transport::Udp(udp) => udp.payload,
+        Transport::Icmp(_) | Transport::Other { .. } | Transport::Fragment { .. } => return Learnt::default(),
+    };
+    if fresh.is_empty() {
+        return Learnt::default();
+    }
+    Learnt { app: application(session, env, fresh, direction), name: server_name(session, transport, fresh, direction) }
+}
+
+/// The part of a segment that continues what was seen; nothing where it is old or a hole lies before it.
+fn in_order<'a>(session: &mut Session, tcp: &Tcp<'a>, direction: Direction) -> &'a [u8] {
+    let first = tcp.seq.wrapping_add(u32::from(tcp.flags.syn()));
+    let Some(wanted) = session.detector_seq.get_mut(direction.index()) else {
+        return &[];
+    };
+    if tcp.payload.is_empty() {
+        return &[];
+    }
+    let expected = *wanted.get_or_insert(first);
+    if after(first, expected) {
+        return &[];
+    }
+    let known = expected.wrapping_sub(first) as usize;
+    let fresh = tcp.payload.get(known..).unwrap_or_default();
+    // Bytes that a snap length cut off count as seen: they will not come again.
+    let end = first.wrapping_add(tcp.payload_len);
+    if after(end, expected) {
+        *wanted = Some(end);
+    }
+    fresh
+}
+
+fn application(session: &mut Session, env: &Env<'_>, payload: &[u8], direction: Direction) -> bool {
+    if matches!(session.recognition, Recognition::Settled(_)) {
+        return false;
+    }
+    let tuple = session.key.tuple();
+    let ports = Ports { client: tuple.sport, server: tuple.dport };
+    let found = session.detector.feed(ports, direction == Direction::ClientToServer, payload);
+    session.recognition = match found {
+        Found::Recognised(application) => Recognition::Settled(env.ruleset.app(application)),
+        Found::NeedMore => Recognition::Looking,
+        Found::Unknown if tuple.protocol == IpProtocol::TCP => Recognition::Settled(AppId::UNKNOWN_TCP),
+        Found::Unknown => Recognition::Settled(AppId::UNKNOWN_UDP),
+    };
+    matches!(session.recognition, Recognition::Settled(_))
+}
+
+fn server_name(session: &mut Session, transport: &Transport<'_>, payload: &[u8], direction: Direction) -> bool {
+    if direction != Direction::ClientToServer || !matches!(transport, Transport::Tcp(_)) {
+        return false;
+    }
+    let Some(finder) = &mut session.name_finder else {
+        return false;
+    };
+    let search = finder.push(payload);
+    if search == NameSearch::NeedMore {
+        return false;
+    }
+    session.name_finder = None;
+    let NameSearch::Found(name) = search else {
+        return false;
+    };
+    session.server_name = Some(Box::new(name));
+    true
+}
