@@ -1,0 +1,134 @@
+//! Device settings.
+
+use std::time::Duration;
+
+use policy::{Asymmetric, NonSyn, SessionTimeouts, Settings};
+use tags::Addresses;
+
+use crate::reader::{TableReader, Text};
+
+/// `setting`
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SettingsEntry {
+    /// All that needs no name resolved.
+    pub(crate) policy: Settings,
+    /// `tagging.never-tag`
+    pub(crate) never_tag: Vec<Text>,
+    /// `management`
+    pub(crate) management: Management,
+    /// `url-categories.directory`
+    pub(crate) category_directory: Option<Text>,
+}
+
+/// How this machine itself is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Management {
+    /// From where; empty: from everywhere.
+    pub addresses: Vec<Addresses>,
+    /// On which TCP ports.
+    pub ports: Vec<u16>,
+}
+
+impl SettingsEntry {
+    pub(super) fn read(mut reader: TableReader<'_>) -> Self {
+        let mut entry = Self::default();
+        if let Some(tagging) = reader.table("tagging") {
+            entry.read_tagging(tagging);
+        }
+        if let Some(mut tcp) = reader.table("tcp") {
+            let settings = &mut entry.policy.tcp;
+            if let Some(given) = tcp.choice("non-syn", &[("adopt", NonSyn::Adopt), ("drop", NonSyn::Drop)]) {
+                settings.non_syn = given.value;
+            }
+            let words = [("bypass", Asymmetric::Bypass), ("drop", Asymmetric::Drop)];
+            if let Some(given) = tcp.choice("asymmetric", &words) {
+                settings.asymmetric = given.value;
+            }
+            tcp.finish();
+        }
+        if let Some(session) = reader.table("session") {
+            entry.read_session(session);
+        }
+        if let Some(mut fragments) = reader.table("fragments") {
+            let limits = &mut entry.policy.limits;
+            bound(&mut fragments, "max-datagrams", 1 << 24, &mut limits.fragmented_datagrams);
+            bound(&mut fragments, "max-bytes", 1 << 36, &mut limits.fragment_bytes);
+            fragments.finish();
+        }
+        if let Some(mut management) = reader.table("management") {
+            let addresses = management.parsed_list("addresses");
+            entry.management = Management {
+                addresses: addresses.map_or_else(Vec::new, |list| list.value.into_iter().map(|one| one.value).collect()),
+                ports: management.integers("ports", 1, u16::MAX),
+            };
+            management.finish();
+        }
+        if let Some(mut categories) = reader.table("url-categories") {
+            entry.category_directory = categories.required_text("directory");
+            categories.finish();
+        }
+        reader.finish();
+        entry
+    }
+
+    fn read_tagging(&mut self, mut reader: TableReader<'_>) {
+        self.never_tag = reader.texts("never-tag").map_or_else(Vec::new, |list| list.value);
+        self.policy.tagging.max_new_per_hour = reader
+            .integer("max-new-per-hour", 0, u32::MAX)
+            .map(|given| given.value);
+        bound(
+            &mut reader,
+            "max-subjects",
+            1 << 26,
+            &mut self.policy.limits.tagged_subjects,
+        );
+        reader.finish();
+    }
+
+    fn read_session(&mut self, mut reader: TableReader<'_>) {
+        let SessionTimeouts {
+            default,
+            tcp,
+            tcp_handshake,
+            tcp_init,
+            tcp_half_closed,
+            tcp_time_wait,
+            tcp_unverified_rst,
+            udp,
+            icmp,
+            discard_default,
+            discard_tcp,
+            discard_udp,
+        } = &mut self.policy.session;
+        for (key, timeout) in [
+            ("timeout-default", default),
+            ("timeout-tcp", tcp),
+            ("timeout-tcphandshake", tcp_handshake),
+            ("timeout-tcpinit", tcp_init),
+            ("timeout-tcp-half-closed", tcp_half_closed),
+            ("timeout-tcp-time-wait", tcp_time_wait),
+            ("timeout-tcp-unverified-rst", tcp_unverified_rst),
+            ("timeout-udp", udp),
+            ("timeout-icmp", icmp),
+            ("timeout-discard-default", discard_default),
+            ("timeout-discard-tcp", discard_tcp),
+            ("timeout-discard-udp", discard_udp),
+        ] {
+            if let Some(seconds) = reader.integer(key, 1, MAX_TIMEOUT) {
+                *timeout = Duration::from_secs(seconds.value.into());
+            }
+        }
+        bound(&mut reader, "max-sessions", 1 << 28, &mut self.policy.limits.sessions);
+        reader.finish();
+    }
+}
+
+/// Seconds; the most PAN-OS takes.
+const MAX_TIMEOUT: u32 = 15_999_999;
+
+/// The size of a table: at least one, at most `most`.
+fn bound(reader: &mut TableReader<'_>, key: &'static str, most: u64, size: &mut usize) {
+    if let Some(given) = reader.integer(key, 1, most) {
+        *size = usize::try_from(given.value).unwrap_or(usize::MAX);
+    }
+}
