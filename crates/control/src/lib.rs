@@ -1,1 +1,10 @@
-//! See `docs/ARCHITECTURE.md`.
+//! The control plane: what happens beside the packet path. For now: reading a configuration and the files it
+//! refers to.
+//!
+//! Files come from administrators and list publishers, of any size and content: what is read is bounded, and
+//! what cannot be read is told with its place.
+#![forbid(unsafe_code)]
+
+mod load;
+
+pub use load::{Loaded, Unreadable, load};

@@ -3,8 +3,10 @@
 //! The words are `docs`' and scripts' contract: they are added to, not changed. What a command does is
 //! in the module that has its name.
 
+mod check;
 mod exit;
 mod replay_arguments;
+mod replay_command;
 
 use std::ffi::OsString;
 
@@ -25,6 +27,8 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Says everything that is wrong with a configuration.
+    Check(check::CheckArguments),
     /// Run the firewall over captures, on the captures' clock: no root, no network
     Replay(ReplayArguments),
 }
@@ -36,13 +40,7 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> Exit {
         Err(refusal) => return Exit::from_refusal(&refusal),
     };
     match command_line.command {
-        Command::Replay(arguments) => {
-            // The driver comes next; until then the words are only checked.
-            complain(&format_args!(
-                "{}: replay is not built in yet",
-                arguments.config.display()
-            ));
-            Exit::SystemRefused
-        }
+        Command::Check(arguments) => arguments.run(),
+        Command::Replay(arguments) => arguments.run(),
     }
 }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod replay;
 
 fn main() -> cli::Exit {
     cli::run(std::env::args_os())

@@ -12,7 +12,6 @@ pub(crate) enum Exit {
     /// 0: done.
     Done,
     /// 1: the input was wrong: configuration, list, capture.
-    #[expect(dead_code, reason = "the commands that read input come next")]
     WrongInput,
     /// 2: the command line was wrong.
     Usage,

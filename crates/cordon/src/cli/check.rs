@@ -1,0 +1,99 @@
+//! `cordon check`: is this configuration right?
+
+use std::{io::Write as _, path::PathBuf};
+
+use clap::Args;
+use config::{Finding, Severity};
+use serde::Serialize;
+use tags::TagNames;
+
+use super::{Exit, complain};
+
+/// What `cordon check` is given.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The configuration.
+    #[arg(value_name = "CONFIG")]
+    config: PathBuf,
+    /// One JSON object on standard output instead of lines on standard error.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    findings: Vec<Line>,
+    errors: usize,
+    warnings: usize,
+}
+
+#[derive(Serialize)]
+struct Line {
+    file: String,
+    line: usize,
+    column: usize,
+    severity: &'static str,
+    message: String,
+}
+
+impl CheckArguments {
+    pub(crate) fn run(&self) -> Exit {
+        let loaded = match control::load(&self.config, &TagNames::new(), None, 0) {
+            Ok(loaded) => loaded,
+            Err(unreadable) => {
+                complain(&unreadable);
+                return Exit::WrongInput;
+            }
+        };
+        let errors = count(&loaded.findings, Severity::Error);
+        let warnings = count(&loaded.findings, Severity::Warning);
+        if self.json {
+            let findings = loaded.findings.iter().map(Line::of).collect();
+            print_json(&Report { findings, errors, warnings });
+        } else {
+            tell(&loaded.findings);
+            let verdict = if errors == 0 { "accepted" } else { "refused" };
+            let counts = format!("{}: {verdict}, {errors} errors, {warnings} warnings", self.config.display());
+            // Where standard output is closed nobody is left to tell.
+            drop(writeln!(std::io::stdout(), "{counts}"));
+        }
+        if errors == 0 { Exit::Done } else { Exit::WrongInput }
+    }
+}
+
+impl Line {
+    fn of(finding: &Finding) -> Self {
+        let message = match &finding.nearest {
+            None => finding.message.clone(),
+            Some(nearest) => format!("{}; nearest valid name: `{nearest}`", finding.message),
+        };
+        Self {
+            file: finding.file.to_string(),
+            line: finding.place.line,
+            column: finding.place.column,
+            severity: finding.severity.name(),
+            message,
+        }
+    }
+}
+
+fn count(findings: &[Finding], severity: Severity) -> usize {
+    findings.iter().filter(|finding| finding.severity == severity).count()
+}
+
+/// Writes findings to standard error, a line each.
+pub(crate) fn tell(findings: &[Finding]) {
+    let mut stderr = std::io::stderr().lock();
+    for finding in findings {
+        // Where standard error is closed nobody is left to tell.
+        drop(writeln!(stderr, "{finding}"));
+    }
+}
+
+/// Writes one JSON object to standard output.
+pub(crate) fn print_json(value: &impl Serialize) {
+    let mut stdout = std::io::stdout().lock();
+    if serde_json::to_writer(&mut stdout, value).is_ok() {
+        drop(writeln!(stdout));
+    }
+}
