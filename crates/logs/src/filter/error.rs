@@ -81,12 +81,12 @@ impl FilterError {
 }
 
 impl fmt::Display for FilterError {
-    /// What is wrong, and the nearest valid name; without the column.
+    /// What is wrong; `{:#}` adds the nearest valid name. Neither says the column.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.problem)?;
         match &self.nearest {
-            Some(nearest) => write!(f, "; nearest valid name: `{nearest}`"),
-            None => Ok(()),
+            Some(nearest) if f.alternate() => write!(f, "; nearest valid name: `{nearest}`"),
+            _ => Ok(()),
         }
     }
 }

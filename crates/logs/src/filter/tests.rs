@@ -22,7 +22,7 @@ fn parse(text: &str, log_type: LogType) -> Filter {
 fn error(text: &str, log_type: LogType) -> (usize, String) {
     let errors = Filter::parse(text, log_type).unwrap_err();
     assert_eq!(errors.len(), 1, "{text}: {errors:?}");
-    (errors[0].column(), errors[0].to_string())
+    (errors[0].column(), format!("{:#}", errors[0]))
 }
 
 #[test]
