@@ -35,13 +35,13 @@ pub struct FragmentLimits {
 }
 
 impl Default for FragmentLimits {
-    /// 1,024 datagrams, 4 MiB, 30 s, 128 fragments of each.
+    /// 1,024 datagrams, 4 MiB, 30 s, 512 fragments of each.
     fn default() -> Self {
         Self {
             datagrams: 1024,
             bytes: 4 << 20,
             timeout: Duration::from_secs(30),
-            fragments_per_datagram: 128,
+            fragments_per_datagram: 512,
         }
     }
 }
@@ -155,7 +155,7 @@ impl<T> Reassembler<T> {
             return dropped(FragmentFault::TableFull, note);
         };
         let own_bytes = pending.bytes.saturating_add(frame_len);
-        let fault = match pending.judge(packet, ip, info, most) {
+        let fault = match pending.judge(ip, info, most) {
             Judgement::Dead(reason) => return dropped(reason, note),
             Judgement::Fault(reason) => reason,
             Judgement::Fits if own_bytes > self.limits.bytes => FragmentFault::TableFull,

@@ -50,13 +50,7 @@ impl<T> Pending<T> {
     }
 
     /// Judges a fragment without keeping it.
-    pub(super) fn judge(
-        &self,
-        packet: &Packet<'_>,
-        ip: &Ip<'_>,
-        info: FragmentInfo,
-        most: usize,
-    ) -> Judgement {
+    pub(super) fn judge(&self, ip: &Ip<'_>, info: FragmentInfo, most: usize) -> Judgement {
         if let Some(reason) = self.dead {
             return Judgement::Dead(reason);
         }
@@ -64,20 +58,22 @@ impl<T> Pending<T> {
             return Judgement::Fault(FragmentFault::TooMany);
         }
         let new = Piece::new(ip, info, self.frames.len());
-        let duplicate = self.pieces.iter().any(|old| {
+        // Ordered and free of overlaps: only the neighbours can touch the new piece.
+        let place = self.pieces.partition_point(|old| old.start < new.start);
+        let next = self.pieces.get(place);
+        let previous = place.checked_sub(1).and_then(|place| self.pieces.get(place));
+        let duplicate = next.is_some_and(|old| {
             (old.start, old.end, old.last) == (new.start, new.end, new.last)
-                && self.captured(old) == payload(packet, ip)
+                && self.captured(old) == payload(ip)
         });
         if duplicate {
             return Judgement::Fits;
         }
-        let overlaps = self
-            .pieces
-            .iter()
-            .any(|old| old.start < new.end && new.start < old.end);
+        let overlaps =
+            next.is_some_and(|old| old.start < new.end) || previous.is_some_and(|old| old.end > new.start);
         let end_moves = match self.total {
             Some(total) => new.last || new.end > total,
-            None => new.last && self.pieces.iter().any(|old| old.end > new.end),
+            None => new.last && self.pieces.last().is_some_and(|old| old.end > new.end),
         };
         if overlaps || end_moves {
             return Judgement::Fault(FragmentFault::Overlap);
@@ -146,10 +142,9 @@ impl<T> Pending<T> {
     }
 }
 
-fn payload<'a>(packet: &Packet<'a>, ip: &Ip<'a>) -> &'a [u8] {
-    let Transport::Fragment { payload } = ip.transport else {
-        return &[];
-    };
-    debug_assert!(packet.frame().len() >= payload.len());
-    payload
+fn payload<'a>(ip: &Ip<'a>) -> &'a [u8] {
+    match ip.transport {
+        Transport::Fragment { payload } => payload,
+        Transport::Tcp(_) | Transport::Udp(_) | Transport::Icmp(_) | Transport::Other { .. } => &[],
+    }
 }
