@@ -1,0 +1,25 @@
+# cordon: what a newcomer needs is `make demo` and `make test`.
+CARGO ?= cargo
+
+.PHONY: demo test bench fuzz check fmt
+
+demo: ## play the quarantine story from a capture that the project builds itself
+	$(CARGO) build --release --quiet -p cordon --bins --examples
+	$(CARGO) run --release --quiet -p cordon --example quarantine
+
+test: ## every test; the corpus too where CORDON_SHARED names the folder that holds pcaps/
+	$(CARGO) test --workspace
+
+bench: ## figures of this machine, side by side
+	$(CARGO) run --release --quiet -p cordon-benches --bin journey
+
+fuzz: ## arbitrary and mutated frames, messages and files, a hundred times as many as in `make test`
+	PROPTEST_CASES=25600 $(CARGO) test --release --workspace -- arbitrary mutated never_panic
+
+check: ## formatting, lints, documentation
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets
+	$(CARGO) doc --workspace --no-deps
+
+fmt:
+	$(CARGO) fmt
