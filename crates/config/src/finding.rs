@@ -234,9 +234,13 @@ mod tests {
     #[test]
     fn a_line_begins_with_its_place_and_injects_nothing() {
         let findings = Findings::new(Source::new("fw.toml", "a = 1\nb = \"x\""));
-        let b = toml_span::Span::new(11, 12);
-        findings.error_near(b, format!("unknown {}", Quoted("x\u{1b}[2J\u{202e}'")), Some("y".into()));
-        findings.warning(toml_span::Span::new(0, 1), "first");
+        let b = Span::new(11, 12);
+        findings.error_near(
+            b,
+            format!("unknown {}", Quoted("x\u{1b}[2J\u{202e}'")),
+            Some("y".into()),
+        );
+        findings.warning(Span::new(0, 1), "first");
         let lines: Vec<_> = findings.into_sorted().iter().map(ToString::to_string).collect();
         assert_eq!(
             lines,

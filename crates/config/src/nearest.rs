@@ -71,7 +71,10 @@ mod tests {
         assert_eq!(nearest("interface", names).as_deref(), Some("interface1"));
         assert_eq!(nearest("tag_allowed", names).as_deref(), Some("tag-allowed"));
         assert_eq!(nearest("ehtertypes", names).as_deref(), Some("ethertypes"));
-        assert_eq!(nearest("Infected-Hostz", ["Infected-Hosts", "any"]).as_deref(), Some("Infected-Hosts"));
+        assert_eq!(
+            nearest("Infected-Hostz", ["Infected-Hosts", "any"]).as_deref(),
+            Some("Infected-Hosts")
+        );
         assert_eq!(nearest("networks", names), None);
         assert_eq!(nearest("", names), None);
         assert_eq!(nearest("ab", ["ba"]).as_deref(), Some("ba"), "a swap is one edit");

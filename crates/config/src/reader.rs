@@ -108,7 +108,11 @@ impl<'a> TableReader<'a> {
     /// Reports that the table lacks something.
     pub(crate) fn missing(&self, what: &str) {
         if !self.findings.is_partial() {
-            let name = if self.path.is_empty() { "the document" } else { &self.path };
+            let name = if self.path.is_empty() {
+                "the document"
+            } else {
+                &self.path
+            };
             self.findings.error(self.span, format!("{name} lacks {what}"));
         }
     }
@@ -283,7 +287,10 @@ impl<'a> TableReader<'a> {
         } else if name.value.chars().any(char::is_control) {
             format!("a name must not hold control characters: {}", Quoted(&name.value))
         } else if name.value.trim() != &*name.value {
-            format!("a name must not begin or end with a space: {}", Quoted(&name.value))
+            format!(
+                "a name must not begin or end with a space: {}",
+                Quoted(&name.value)
+            )
         } else if name.value.chars().count() > MAX_NAME {
             format!("a name must not be longer than {MAX_NAME} characters")
         } else {
@@ -332,7 +339,8 @@ impl<'a> TableReader<'a> {
         if !self.has("members") {
             self.missing("`members`");
         }
-        self.texts("members").map_or_else(Vec::new, |members| members.value)
+        self.texts("members")
+            .map_or_else(Vec::new, |members| members.value)
     }
 
     /// A column that PAN-OS has and cordon does not: only `any` is understood.
@@ -423,7 +431,11 @@ impl<'a> TableReader<'a> {
         for key in self.table.keys() {
             if !self.known.contains(&&*key.name) {
                 let near = self.findings.nearest(&key.name, self.known.iter().copied());
-                let place = if self.path.is_empty() { "the document" } else { &self.path };
+                let place = if self.path.is_empty() {
+                    "the document"
+                } else {
+                    &self.path
+                };
                 let mut message = format!("unknown key {} in {place}", Quoted(&key.name));
                 if near.is_none() && self.known.len() <= 12 {
                     message = format!("{message}; known are {}", self.known.join(", "));
@@ -441,7 +453,11 @@ fn join(path: &str, key: &str) -> String {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     let dot = if path.is_empty() { "" } else { "." };
-    if bare { format!("{path}{dot}{key}") } else { format!("{path}{dot}{}", Quoted(key)) }
+    if bare {
+        format!("{path}{dot}{key}")
+    } else {
+        format!("{path}{dot}{}", Quoted(key))
+    }
 }
 
 fn parse<T>(text: &Text, path: &str, findings: &Findings) -> Option<Located<T>>
@@ -451,7 +467,10 @@ where
     match text.value.parse() {
         Ok(value) => Some(Located::new(value, text.span)),
         Err(why) => {
-            findings.error(text.span, format!("{path}: {} is not valid: {why}", Quoted(&text.value)));
+            findings.error(
+                text.span,
+                format!("{path}: {} is not valid: {why}", Quoted(&text.value)),
+            );
             None
         }
     }

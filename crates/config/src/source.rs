@@ -51,11 +51,7 @@ impl Source {
     pub(crate) fn place(&self, offset: usize) -> Place {
         let offset = offset.min(self.text.len());
         let line = self.line_starts.partition_point(|start| *start <= offset);
-        let start = self
-            .line_starts
-            .get(line.saturating_sub(1))
-            .copied()
-            .unwrap_or(0);
+        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
         let before = self.text.as_bytes().get(start..offset).unwrap_or(&[]);
         // Bytes that begin a character, so that an offset inside one does no harm.
         let characters = before.iter().filter(|byte| (**byte & 0xc0) != 0x80).count();
@@ -72,7 +68,10 @@ impl Source {
         let before = bytes.get(..span.start).unwrap_or(bytes);
         // toml-span gives the empty string's own opening quote.
         let empty = span.end == span.start.saturating_add(1)
-            && matches!(bytes.get(span.start..span.start.saturating_add(2)), Some(b"\"\"" | b"''"));
+            && matches!(
+                bytes.get(span.start..span.start.saturating_add(2)),
+                Some(b"\"\"" | b"''")
+            );
         if empty {
             return span.start;
         }
@@ -112,7 +111,8 @@ impl Source {
             decoded = decoded.saturating_add(stands_for);
             rest = rest.get(taken..).unwrap_or("");
         }
-        span.start.saturating_add(content.len().saturating_sub(rest.len()))
+        span.start
+            .saturating_add(content.len().saturating_sub(rest.len()))
     }
 }
 
@@ -142,10 +142,7 @@ fn escape(text: &str) -> (usize, usize) {
         .get(2..digits + 2)
         .and_then(|hex| u32::from_str_radix(hex, 16).ok())
         .and_then(char::from_u32);
-    (
-        (digits + 2).min(text.len()),
-        character.map_or(1, char::len_utf8),
-    )
+    ((digits + 2).min(text.len()), character.map_or(1, char::len_utf8))
 }
 
 #[cfg(test)]

@@ -176,9 +176,7 @@ impl Document {
     pub(crate) fn category_path(&self, name: &str) -> Option<String> {
         let plain = !name.is_empty()
             && !name.starts_with('.')
-            && !name
-                .chars()
-                .any(|c| matches!(c, '/' | '\\') || c.is_control());
+            && !name.chars().any(|c| matches!(c, '/' | '\\') || c.is_control());
         let directory = self.category_directory().filter(|_| plain)?;
         Some(format!("{}/{name}/domains", directory.trim_end_matches('/')))
     }

@@ -19,11 +19,12 @@ const MAX_FAULTS: usize = 32;
 pub(crate) struct Cleaned {
     text: String,
     /// False where there was no end to the faults: nothing can be said about the rest.
+    #[cfg(test)]
     pub(crate) usable: bool,
 }
 
 impl Cleaned {
-    /// The values; `None` only for text that is not [`usable`](Self::usable).
+    /// The values; `None` only for text that is usable.
     pub(crate) fn values(&self) -> Option<Value<'_>> {
         toml_span::parse(&self.text).ok()
     }
@@ -35,7 +36,11 @@ pub(crate) fn clean(findings: &mut Findings) -> Cleaned {
     let mut text = findings.source().text().to_string();
     for _ in 0..MAX_FAULTS {
         let Err(fault) = toml_span::parse(&text).map(|_| ()) else {
-            return Cleaned { text, usable: true };
+            return Cleaned {
+                text,
+                #[cfg(test)]
+                usable: true,
+            };
         };
         findings.push(
             fault.span.start,
@@ -56,7 +61,11 @@ pub(crate) fn clean(findings: &mut Findings) -> Cleaned {
         }
     }
     findings.mark_partial();
-    Cleaned { text, usable: false }
+    Cleaned {
+        text,
+        #[cfg(test)]
+        usable: false,
+    }
 }
 
 fn describe(fault: &toml_span::Error, findings: &Findings) -> String {
@@ -67,7 +76,11 @@ fn describe(fault: &toml_span::Error, findings: &Findings) -> String {
             format!("duplicate {}, first given on line {}", Quoted(key), first(*span))
         }
         ErrorKind::DuplicateTable { name, first: span } => {
-            format!("duplicate table {}, first given on line {}", Quoted(name), first(*span))
+            format!(
+                "duplicate table {}, first given on line {}",
+                Quoted(name),
+                first(*span)
+            )
         }
         ErrorKind::DottedKeyInvalidType { first: span } => format!(
             "this key extends a value that is no table, given on line {}",
@@ -110,7 +123,13 @@ fn blank(text: &mut String, range: Range<usize>) -> bool {
     };
     let spaces: String = old
         .bytes()
-        .map(|byte| if matches!(byte, b'\n' | b'\r') { char::from(byte) } else { ' ' })
+        .map(|byte| {
+            if matches!(byte, b'\n' | b'\r') {
+                char::from(byte)
+            } else {
+                ' '
+            }
+        })
         .collect();
     let changed = old != spaces;
     text.replace_range(range, &spaces);
@@ -134,7 +153,10 @@ fn faulty_range(text: &str, fault: &toml_span::Error) -> Range<usize> {
         return statement.range.start..end;
     }
     // A bracket that is never closed swallows what follows: give up the lines before the fault only.
-    let fault_line = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+    let fault_line = text
+        .get(..at)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |end| end + 1);
     if !statement.closed && fault_line > statement.range.start {
         return statement.range.start..fault_line;
     }
@@ -174,7 +196,11 @@ fn next_statement(text: &str, start: usize) -> Statement {
                     .get(span.start..)
                     .and_then(|tail| tail.find('\n'))
                     .map_or(rest.len(), |at| span.start + at + 1);
-                return Statement { range: start..start + end, header, closed: true };
+                return Statement {
+                    range: start..start + end,
+                    header,
+                    closed: true,
+                };
             }
             Ok(Some((_, token))) => match token {
                 Token::LeftBracket | Token::LeftBrace => {
@@ -192,14 +218,24 @@ fn next_statement(text: &str, start: usize) -> Statement {
                 | Token::Keylike(_)
                 | Token::String { .. } => first = false,
             },
-            Ok(None) => return Statement { range: start..text.len(), header, closed: depth == 0 },
+            Ok(None) => {
+                return Statement {
+                    range: start..text.len(),
+                    header,
+                    closed: depth == 0,
+                };
+            }
             Err(_) => {
                 let at = tokens.current().min(rest.len());
                 let end = rest
                     .get(at.saturating_sub(1)..)
                     .and_then(|tail| tail.find('\n'))
                     .map_or(rest.len(), |line| at.saturating_sub(1) + line + 1);
-                return Statement { range: start..start + end.max(1), header, closed: depth == 0 };
+                return Statement {
+                    range: start..start + end.max(1),
+                    header,
+                    closed: depth == 0,
+                };
             }
         }
     }
@@ -217,7 +253,10 @@ mod tests {
         let cleaned = clean(&mut findings);
         assert_eq!(cleaned.usable, cleaned.values().is_some());
         let usable = cleaned.usable && !findings.is_partial();
-        (findings.into_sorted().iter().map(ToString::to_string).collect(), usable)
+        (
+            findings.into_sorted().iter().map(ToString::to_string).collect(),
+            usable,
+        )
     }
 
     #[test]

@@ -34,12 +34,23 @@ pub struct Loaded {
 
 /// Reads the configuration at `path`, its lists and categories, and compiles them. Relative names in it begin at
 /// its folder. `seed` keys the domain lists.
-pub fn load(path: &Path, names: &TagNames, previous: Option<&Symbols>, seed: u64) -> Result<Loaded, Unreadable> {
+pub fn load(
+    path: &Path,
+    names: &TagNames,
+    previous: Option<&Symbols>,
+    seed: u64,
+) -> Result<Loaded, Unreadable> {
     let name = path.to_string_lossy();
-    let text = read(path).map_err(|source| Unreadable { name: name.to_string(), source })?;
+    let text = read(path).map_err(|source| Unreadable {
+        name: name.to_string(),
+        source,
+    })?;
     let parsed = config::parse(&name, &text);
     let Some(document) = parsed.document else {
-        return Ok(Loaded { running: None, findings: parsed.findings });
+        return Ok(Loaded {
+            running: None,
+            findings: parsed.findings,
+        });
     };
     let sources = read_sources(&document, path.parent().unwrap_or(Path::new("")));
     let Compiled { running, findings } = config::compile(&document, &sources, names, previous, seed);
@@ -84,5 +95,6 @@ fn read(path: &Path) -> io::Result<String> {
     if read as u64 > MAX_FILE {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 GiB"));
     }
-    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }

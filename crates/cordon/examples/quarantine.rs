@@ -46,7 +46,10 @@ fn tell() -> Result<(), Box<dyn Error>> {
 fn play(folder: &Path) -> Result<(), Box<dyn Error>> {
     let file = |name: &str| folder.join(name);
     fs::write(file("cordon.toml"), CONFIG)?;
-    fs::write(file("names.txt"), "golfsource.us\ntourindia.ion\nvip-projects.org\n")?;
+    fs::write(
+        file("names.txt"),
+        "golfsource.us\ntourindia.ion\nvip-projects.org\n",
+    )?;
     write_story(&file("story.pcap"))?;
     let logs = file("logs.jsonl");
     let output = Command::new(cordon()?)
@@ -64,18 +67,25 @@ fn play(folder: &Path) -> Result<(), Box<dyn Error>> {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }
     let summary: Value = serde_json::from_slice(&output.stdout)?;
-    let records: Vec<Value> =
-        fs::read_to_string(&logs)?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let records: Vec<Value> = fs::read_to_string(&logs)?
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
     narrate(&records, &summary, &file("out.pcap"))
 }
 
 /// The binary beside this example's.
 fn cordon() -> Result<PathBuf, Box<dyn Error>> {
     let examples = std::env::current_exe()?;
-    let target = examples.parent().and_then(Path::parent).ok_or("no target folder")?;
+    let target = examples
+        .parent()
+        .and_then(Path::parent)
+        .ok_or("no target folder")?;
     let binary = target.join("cordon");
     if !binary.exists() {
-        let status = Command::new("cargo").args(["build", "--release", "--quiet", "-p", "cordon"]).status()?;
+        let status = Command::new("cargo")
+            .args(["build", "--release", "--quiet", "-p", "cordon"])
+            .status()?;
         if !status.success() {
             return Err("cordon does not build".into());
         }
@@ -86,40 +96,91 @@ fn cordon() -> Result<PathBuf, Box<dyn Error>> {
 fn narrate(records: &[Value], summary: &Value, written: &Path) -> Result<(), Box<dyn Error>> {
     println!("The quarantine, replayed from a capture (no root, no network)\n");
     let threat = find(records, |record| record["type"] == "threat")?;
-    println!("1. {INFECTED} asks {} for {} ({}).", text(threat, "dst"), text(threat, "misc"), text(threat, "qtype"));
-    expect(threat["src"] == INFECTED && threat["action"] == "sinkhole", "the query is sinkholed")?;
+    println!(
+        "1. {INFECTED} asks {} for {} ({}).",
+        text(threat, "dst"),
+        text(threat, "misc"),
+        text(threat, "qtype")
+    );
+    expect(
+        threat["src"] == INFECTED && threat["action"] == "sinkhole",
+        "the query is sinkholed",
+    )?;
     let answer = sinkhole_reply(written)?;
-    println!("   It is on list {}: the query never leaves. The reply says:", text(threat, "list"));
-    println!("     Name:    {}\n     Address: {}\n     Aliases: {}", answer.name, answer.address, text(threat, "misc"));
-    expect(answer.address == "72.5.65.111", "the sinkhole's address is answered")?;
+    println!(
+        "   It is on list {}: the query never leaves. The reply says:",
+        text(threat, "list")
+    );
+    println!(
+        "     Name:    {}\n     Address: {}\n     Aliases: {}",
+        answer.name,
+        answer.address,
+        text(threat, "misc")
+    );
+    expect(
+        answer.address == "72.5.65.111",
+        "the sinkhole's address is answered",
+    )?;
 
-    let tag = find(records, |record| record["type"] == "ip-tag" && record["event"] == "register")?;
+    let tag = find(records, |record| {
+        record["type"] == "ip-tag" && record["event"] == "register"
+    })?;
     println!(
         "2. Record {} matches `{}`: {} is tagged `{}`, {}.",
         text(tag, "source"),
         text(tag, "match_list"),
         text(tag, "ip"),
         text(tag, "tag"),
-        if tag["timeout"] == 0 { "until removed" } else { "for a while" }
+        if tag["timeout"] == 0 {
+            "until removed"
+        } else {
+            "for a while"
+        }
     );
-    expect(tag["ip"] == INFECTED && tag["tag"] == "infected-host", "the infected host is tagged")?;
+    expect(
+        tag["ip"] == INFECTED && tag["tag"] == "infected-host",
+        "the infected host is tagged",
+    )?;
 
-    let cut = find(records, |record| record["subtype"] == "end" && record["session_end_reason"] == "policy-deny")?;
+    let cut = find(records, |record| {
+        record["subtype"] == "end" && record["session_end_reason"] == "policy-deny"
+    })?;
     println!(
         "3. Its open download from {} is cut by rule {} after {} bytes: {}.",
-        text(cut, "dst"), text(cut, "rule"), text(cut, "bytes"), text(cut, "session_end_reason")
+        text(cut, "dst"),
+        text(cut, "rule"),
+        text(cut, "bytes"),
+        text(cut, "session_end_reason")
     );
-    expect(cut["src"] == INFECTED && cut["action"] == "deny", "the running session is cut")?;
+    expect(
+        cut["src"] == INFECTED && cut["action"] == "deny",
+        "the running session is cut",
+    )?;
 
-    let second = find(records, |record| record["subtype"] == "deny" && record["dport"] == 53)?;
-    println!("4. It asks again, for tourindia.ion: {} by {}. The lookup times out.", text(second, "subtype"), text(second, "rule"));
+    let second = find(records, |record| {
+        record["subtype"] == "deny" && record["dport"] == 53
+    })?;
+    println!(
+        "4. It asks again, for tourindia.ion: {} by {}. The lookup times out.",
+        text(second, "subtype"),
+        text(second, "rule")
+    );
     expect(second["src"] == INFECTED, "the second lookup is refused")?;
-    expect(records.iter().filter(|record| record["type"] == "threat").count() == 1, "only the first query is seen")?;
+    expect(
+        records.iter().filter(|record| record["type"] == "threat").count() == 1,
+        "only the first query is seen",
+    )?;
 
-    let healthy = find(records, |record| record["type"] == "traffic" && record["src"] == HEALTHY)?;
+    let healthy = find(records, |record| {
+        record["type"] == "traffic" && record["src"] == HEALTHY
+    })?;
     println!(
         "5. {HEALTHY} browses on: {} to {}, {}, {} bytes, ended by {}.",
-        text(healthy, "app"), text(healthy, "dst"), text(healthy, "action"), text(healthy, "bytes"), text(healthy, "session_end_reason")
+        text(healthy, "app"),
+        text(healthy, "dst"),
+        text(healthy, "action"),
+        text(healthy, "bytes"),
+        text(healthy, "session_end_reason")
     );
     expect(healthy["action"] == "allow", "the healthy host is not touched")?;
 
@@ -130,11 +191,16 @@ fn narrate(records: &[Value], summary: &Value, written: &Path) -> Result<(), Box
 }
 
 fn find(records: &[Value], wanted: impl Fn(&Value) -> bool) -> Result<&Value, Box<dyn Error>> {
-    records.iter().find(|record| wanted(record)).ok_or_else(|| "a record is missing".into())
+    records
+        .iter()
+        .find(|record| wanted(record))
+        .ok_or_else(|| "a record is missing".into())
 }
 
 fn text(record: &Value, field: &str) -> String {
-    record[field].as_str().map_or_else(|| record[field].to_string(), str::to_owned)
+    record[field]
+        .as_str()
+        .map_or_else(|| record[field].to_string(), str::to_owned)
 }
 
 fn expect(holds: bool, what: &str) -> Result<(), Box<dyn Error>> {
@@ -150,9 +216,18 @@ struct Answer {
 fn sinkhole_reply(written: &Path) -> Result<Answer, Box<dyn Error>> {
     let mut reader = CaptureReader::open(written, "out.pcap")?;
     while let Some(frame) = reader.next_frame()? {
-        let parsed = packet::parse(packet::LinkType::Ethernet, frame.bytes, frame.bytes.len(), packet::Checksums::Verify);
-        let Ok(parsed) = parsed else { return Err("a frame with a wrong checksum left".into()) };
-        let Some(packet::Transport::Udp(udp)) = parsed.ip().map(|ip| ip.transport) else { continue };
+        let parsed = packet::parse(
+            packet::LinkType::Ethernet,
+            frame.bytes,
+            frame.bytes.len(),
+            packet::Checksums::Verify,
+        );
+        let Ok(parsed) = parsed else {
+            return Err("a frame with a wrong checksum left".into());
+        };
+        let Some(packet::Transport::Udp(udp)) = parsed.ip().map(|ip| ip.transport) else {
+            continue;
+        };
         if let Some(response) = inspect::dns::parse_response(udp.payload) {
             let name = response.aliases().last().ok_or("no alias")?.to_string();
             let address = response.addresses().next().ok_or("no address")?.to_string();
@@ -164,11 +239,22 @@ fn sinkhole_reply(written: &Path) -> Result<Answer, Box<dyn Error>> {
 
 /// Writes the story's packets.
 fn write_story(path: &Path) -> Result<(), Box<dyn Error>> {
-    let mut story = Story { writer: CaptureWriter::create(path, "story.pcap")?, now: Timestamp::from_secs(1_700_000_000) };
+    let mut story = Story {
+        writer: CaptureWriter::create(path, "story.pcap")?,
+        now: Timestamp::from_secs(1_700_000_000),
+    };
     let mut download = Connection::new(&format!("{INFECTED}:50000"), SERVER)?;
     story.open(&mut download)?;
-    story.send(&mut download, true, b"GET /big HTTP/1.1\r\nHost: example.net\r\n\r\n")?;
-    story.send(&mut download, false, b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")?;
+    story.send(
+        &mut download,
+        true,
+        b"GET /big HTTP/1.1\r\nHost: example.net\r\n\r\n",
+    )?;
+    story.send(
+        &mut download,
+        false,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+    )?;
     story.query(INFECTED, 40001, b"\x0agolfsource\x02us")?;
     story.send(&mut download, false, &[b'x'; 1000])?;
     story.send(&mut download, false, &[b'x'; 1000])?;
@@ -176,7 +262,11 @@ fn write_story(path: &Path) -> Result<(), Box<dyn Error>> {
     let mut healthy = Connection::new(&format!("{HEALTHY}:50001"), SERVER)?;
     story.open(&mut healthy)?;
     story.send(&mut healthy, true, b"GET / HTTP/1.1\r\nHost: example.net\r\n\r\n")?;
-    story.send(&mut healthy, false, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+    story.send(
+        &mut healthy,
+        false,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    )?;
     story.close(&mut healthy)?;
     Ok(story.writer.finish(None)?)
 }
@@ -193,7 +283,10 @@ struct Connection {
 
 impl Connection {
     fn new(client: &str, server: &str) -> Result<Self, Box<dyn Error>> {
-        Ok(Self { ends: Ends::new(client.parse::<SocketAddr>()?, server.parse::<SocketAddr>()?), seq: [1000, 9000] })
+        Ok(Self {
+            ends: Ends::new(client.parse::<SocketAddr>()?, server.parse::<SocketAddr>()?),
+            seq: [1000, 9000],
+        })
     }
 }
 
@@ -201,7 +294,12 @@ impl Story {
     fn frame(&mut self, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
         self.now = self.now.saturating_add(std::time::Duration::from_millis(10));
         let original_len = u32::try_from(bytes.len())?;
-        Ok(self.writer.write(&CapturedFrame { time: self.now, link: 1, original_len, bytes })?)
+        Ok(self.writer.write(&CapturedFrame {
+            time: self.now,
+            link: 1,
+            original_len,
+            bytes,
+        })?)
     }
 
     fn query(&mut self, client: &str, port: u16, name: &[u8]) -> Result<(), Box<dyn Error>> {
@@ -212,11 +310,30 @@ impl Story {
         self.frame(&ethernet_udp(&ends, &message))
     }
 
-    fn segment(&mut self, on: &mut Connection, from_client: bool, flags: TcpFlags, payload: &[u8]) -> Result<(), Box<dyn Error>> {
+    fn segment(
+        &mut self,
+        on: &mut Connection,
+        from_client: bool,
+        flags: TcpFlags,
+        payload: &[u8],
+    ) -> Result<(), Box<dyn Error>> {
         let [client, server] = on.seq;
-        let (ends, seq, ack) = if from_client { (on.ends, client, server) } else { (on.ends.reversed(), server, client) };
+        let (ends, seq, ack) = if from_client {
+            (on.ends, client, server)
+        } else {
+            (on.ends.reversed(), server, client)
+        };
         let ack = if flags.ack() { ack } else { 0 };
-        let bytes = ethernet_tcp(&ends, &Segment { seq, ack, flags, window: 64_000, payload });
+        let bytes = ethernet_tcp(
+            &ends,
+            &Segment {
+                seq,
+                ack,
+                flags,
+                window: 64_000,
+                payload,
+            },
+        );
         let taken = u32::try_from(payload.len())? + u32::from(flags.syn() || flags.fin());
         if from_client {
             on.seq = [client + taken, server];

@@ -18,15 +18,24 @@ fn shared() -> Option<PathBuf> {
         return None;
     };
     let folder = PathBuf::from(folder);
-    assert!(folder.join("pcaps/oracle").is_dir(), "CORDON_SHARED is {}, which holds no pcaps", folder.display());
+    assert!(
+        folder.join("pcaps/oracle").is_dir(),
+        "CORDON_SHARED is {}, which holds no pcaps",
+        folder.display()
+    );
     Some(folder)
 }
 
 fn oracle(shared: &Path) -> Vec<Value> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(shared.join("pcaps/oracle")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(shared.join("pcaps/oracle"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
-    files.iter().map(|file| serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()).collect()
+    files
+        .iter()
+        .map(|file| serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap())
+        .collect()
 }
 
 /// A folder with the open configuration and these names on its list.
@@ -67,12 +76,19 @@ impl Lab {
             .output()
             .unwrap();
         let code = output.status.code().expect("killed by a signal");
-        assert!(code == 0 || code == 1, "{captures:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            code == 0 || code == 1,
+            "{captures:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let logs = fs::read(file("logs.jsonl")).unwrap();
         Outcome {
             summary: serde_json::from_slice(&output.stdout).unwrap(),
-            records: logs.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
-                .map(|line| serde_json::from_slice(line).unwrap()).collect(),
+            records: logs
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+                .map(|line| serde_json::from_slice(line).unwrap())
+                .collect(),
             logs,
             written: fs::read(file("out.pcap")).unwrap_or_default(),
             code,
@@ -81,8 +97,16 @@ impl Lab {
 }
 
 fn sum(frames: &Value) -> u64 {
-    ["forwarded", "answered", "consumed", "held"].iter().map(|key| frames[key].as_u64().unwrap()).sum::<u64>()
-        + frames["dropped"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>()
+    ["forwarded", "answered", "consumed", "held"]
+        .iter()
+        .map(|key| frames[key].as_u64().unwrap())
+        .sum::<u64>()
+        + frames["dropped"]
+            .as_object()
+            .unwrap()
+            .values()
+            .map(|count| count.as_u64().unwrap())
+            .sum::<u64>()
 }
 
 fn five_tuples(records: &[Value], protocol: &str) -> usize {
@@ -106,20 +130,30 @@ fn every_capture_is_accounted_for() {
     let Some(shared) = shared() else { return };
     let lab = Lab::new(&shared);
     let table = include_str!("five_tuples.tsv");
-    let explained: BTreeSet<&str> =
-        table.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split('\t').next()).collect();
+    let explained: BTreeSet<&str> = table
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split('\t').next())
+        .collect();
     let mut different = BTreeSet::new();
     let oracle = oracle(&shared);
     for facts in &oracle {
         let name = facts["name"].as_str().unwrap();
         let outcome = lab.replay(&[shared.join("pcaps").join(name)], &BTreeSet::new(), 1);
         let packets = outcome.summary["packets"].as_u64().unwrap();
-        assert_eq!(sum(&outcome.summary["frames"]), packets, "{name}: a frame is unaccounted for");
+        assert_eq!(
+            sum(&outcome.summary["frames"]),
+            packets,
+            "{name}: a frame is unaccounted for"
+        );
         match facts["file"]["packets"].as_u64() {
             Some(counted) => assert_eq!(packets, counted, "{name}"),
             None => assert_eq!(outcome.code, 1, "{name}: unreadable, and accepted"),
         }
-        let tuples = [five_tuples(&outcome.records, "tcp"), five_tuples(&outcome.records, "udp")];
+        let tuples = [
+            five_tuples(&outcome.records, "tcp"),
+            five_tuples(&outcome.records, "udp"),
+        ];
         let expected = ["tcp_5tuples", "udp_5tuples"]
             .map(|key| usize::try_from(facts["conversations"][key].as_u64().unwrap()).unwrap());
         if tuples != expected {
@@ -127,7 +161,10 @@ fn every_capture_is_accounted_for() {
         }
     }
     assert_eq!(oracle.len(), 245);
-    assert_eq!(different, explained, "five-tuples differ where nobody explains it, or no longer do");
+    assert_eq!(
+        different, explained,
+        "five-tuples differ where nobody explains it, or no longer do"
+    );
 }
 
 #[test]
@@ -144,7 +181,9 @@ fn every_name_that_was_asked_for_is_sinkholed() {
     let mut captures = 0;
     for facts in oracle(&shared) {
         let name = facts["name"].as_str().unwrap();
-        let asked = ["udp", "tcp"].iter().filter_map(|transport| facts["dns"][transport]["queries"].as_array());
+        let asked = ["udp", "tcp"]
+            .iter()
+            .filter_map(|transport| facts["dns"][transport]["queries"].as_array());
         // Bytes outside ASCII are shown by the oracle in a form that cannot be turned back.
         let names: BTreeSet<String> = asked
             .flatten()
@@ -187,8 +226,14 @@ fn any_number_of_workers_writes_the_same_bytes() {
     for workers in [2, 4, 64] {
         let many = lab.replay(&captures, &names, workers);
         assert!(one.logs == many.logs, "{workers} workers write other logs");
-        assert!(one.written == many.written, "{workers} workers write other frames");
-        assert_eq!(many.summary["frames_by_worker"].as_array().unwrap().len(), workers);
+        assert!(
+            one.written == many.written,
+            "{workers} workers write other frames"
+        );
+        assert_eq!(
+            many.summary["frames_by_worker"].as_array().unwrap().len(),
+            workers
+        );
         assert_eq!(one.summary["frames"], many.summary["frames"]);
     }
 }

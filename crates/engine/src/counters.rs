@@ -72,7 +72,9 @@ impl Counters {
 
     /// The reasons for which frames were dropped, and how many.
     pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
-        DropReason::all().zip(self.dropped.iter().copied()).filter(|(_, count)| *count > 0)
+        DropReason::all()
+            .zip(self.dropped.iter().copied())
+            .filter(|(_, count)| *count > 0)
     }
 
     /// All frames that have a verdict.

@@ -72,8 +72,14 @@ impl Outputs {
     }
 
     fn next_order(&mut self) -> Order {
-        let order = self.order.unwrap_or(Order { number: 0, ordinal: 0 });
-        self.order = Some(Order { ordinal: order.ordinal.saturating_add(1), ..order });
+        let order = self.order.unwrap_or(Order {
+            number: 0,
+            ordinal: 0,
+        });
+        self.order = Some(Order {
+            ordinal: order.ordinal.saturating_add(1),
+            ..order
+        });
         order
     }
 
@@ -96,7 +102,13 @@ impl Outputs {
         let order = self.next_order();
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&self.scratch);
-        self.spans.push(EmissionSpan { order, time: self.stamp, egress, start, end: self.bytes.len() });
+        self.spans.push(EmissionSpan {
+            order,
+            time: self.stamp,
+            egress,
+            start,
+            end: self.bytes.len(),
+        });
     }
 
     /// Takes the events out, in the order they were added.

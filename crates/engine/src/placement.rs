@@ -63,7 +63,10 @@ pub fn place(packet: &Packet<'_>, wire: Wire, seed: u64) -> Placement {
     };
     let (key, hash) = hashed(&tuple);
     let quoted = match &ip.transport {
-        Transport::Icmp(Icmp { message: IcmpMessage::Error { quoted: Some(quoted) }, .. }) => Some(hashed(quoted)),
+        Transport::Icmp(Icmp {
+            message: IcmpMessage::Error { quoted: Some(quoted) },
+            ..
+        }) => Some(hashed(quoted)),
         _ => None,
     };
     let shard = ShardId::from_hash(quoted.map_or(hash, |(_, hash)| hash));

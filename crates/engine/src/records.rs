@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use logs::{
-    Body, Direction as Seen, Fact, FlowFields, Origin, Record, SessionEndReason, Severity, Side, Threat as ThreatRecord,
-    ThreatAction, ThreatSubtype, Traffic as TrafficRecord, TrafficSubtype,
+    Body, Direction as Seen, Fact, FlowFields, Origin, Record, SessionEndReason, Severity, Side,
+    Threat as ThreatRecord, ThreatAction, ThreatSubtype, Traffic as TrafficRecord, TrafficSubtype,
 };
 use packet::{IpProtocol, MacAddr, Timestamp};
 use policy::{Action, AppId, DnsAction, Symbol};
@@ -30,7 +30,14 @@ pub(crate) struct Threat<'a> {
 
 /// A session that its rule allows has begun.
 pub(crate) fn start(env: &Env<'_>, now: Timestamp, session: &Session) -> Record {
-    traffic(env, now, session, TrafficSubtype::Start, session.app(), SessionEndReason::NotApplicable)
+    traffic(
+        env,
+        now,
+        session,
+        TrafficSubtype::Start,
+        session.app(),
+        SessionEndReason::NotApplicable,
+    )
 }
 
 /// A session is over.
@@ -41,7 +48,14 @@ pub(crate) fn end(env: &Env<'_>, now: Timestamp, session: &Session) -> Record {
 
 /// A running session was cut because its verdict changed.
 pub(crate) fn cut(env: &Env<'_>, now: Timestamp, session: &Session) -> Record {
-    let mut record = traffic(env, now, session, TrafficSubtype::End, session.app(), SessionEndReason::PolicyDeny);
+    let mut record = traffic(
+        env,
+        now,
+        session,
+        TrafficSubtype::End,
+        session.app(),
+        SessionEndReason::PolicyDeny,
+    );
     if let Body::Traffic(traffic) = &mut record.body {
         traffic.action = Action::Deny;
     }
@@ -63,7 +77,11 @@ pub(crate) fn refused_later(env: &Env<'_>, now: Timestamp, session: &Session) ->
 }
 
 fn refused(env: &Env<'_>, now: Timestamp, session: &Session, app: AppId) -> Record {
-    let subtype = if session.action == Action::Drop { TrafficSubtype::Drop } else { TrafficSubtype::Deny };
+    let subtype = if session.action == Action::Drop {
+        TrafficSubtype::Drop
+    } else {
+        TrafficSubtype::Deny
+    };
     traffic(env, now, session, subtype, app, SessionEndReason::PolicyDeny)
 }
 
@@ -87,7 +105,10 @@ fn traffic(
         seqno: 0,
         body: Body::Traffic(TrafficRecord {
             subtype,
-            flow: FlowFields { app, ..flow(env, session) },
+            flow: FlowFields {
+                app,
+                ..flow(env, session)
+            },
             action: session.action,
             session_end_reason,
             bytes_sent: sent.bytes,
@@ -108,7 +129,10 @@ fn traffic(
 pub(crate) fn listed_name(scene: &Scene<'_, '_>, session: &Session, threat: &Threat<'_>) -> Record {
     let policy = scene.env.ruleset.policy();
     let listed = threat.listed;
-    let flow = FlowFields { app: AppId::DNS, ..flow(scene.env, session) };
+    let flow = FlowFields {
+        app: AppId::DNS,
+        ..flow(scene.env, session)
+    };
     let mut origin = origin(session);
     let flow = match threat.asker {
         Direction::ClientToServer => flow,
@@ -134,7 +158,11 @@ pub(crate) fn listed_name(scene: &Scene<'_, '_>, session: &Session, threat: &Thr
             severity: Severity::Medium,
             category: Symbol::EMPTY,
             // A query is told by who asks; a reply by who answers.
-            direction: if threat.seen == threat.asker { Seen::ClientToServer } else { Seen::ServerToClient },
+            direction: if threat.seen == threat.asker {
+                Seen::ClientToServer
+            } else {
+                Seen::ServerToClient
+            },
             misc: Some(listed.asked),
             list: policy.list_name(listed.list),
             qtype: Some(listed.qtype),
@@ -180,7 +208,13 @@ pub(crate) fn source_seen(session: &Session, direction: Direction, ip: IpAddr, m
         (Direction::ServerToClient, Side::First) => Side::Second,
         (Direction::ServerToClient, Side::Second) => Side::First,
     };
-    Fact::SourceSeen { wire: session.key.wire(), side, vlans: session.key.vlans(), ip, mac }
+    Fact::SourceSeen {
+        wire: session.key.wire(),
+        side,
+        vlans: session.key.vlans(),
+        ip,
+        mac,
+    }
 }
 
 fn flow(env: &Env<'_>, session: &Session) -> FlowFields {
@@ -226,7 +260,11 @@ fn turned(flow: FlowFields) -> FlowFields {
 }
 
 fn side(session: &Session) -> Side {
-    if session.from_inside { Side::First } else { Side::Second }
+    if session.from_inside {
+        Side::First
+    } else {
+        Side::Second
+    }
 }
 
 fn origin(session: &Session) -> Origin {

@@ -19,7 +19,12 @@ impl Ruleset {
             .iter()
             .map(|application| AppId::from_name(application.name()).unwrap_or(AppId::UNKNOWN_TCP))
             .collect();
-        Self { policy, domains, generation, apps }
+        Self {
+            policy,
+            domains,
+            generation,
+            apps,
+        }
     }
 
     /// The rules and objects.
@@ -39,7 +44,10 @@ impl Ruleset {
 
     /// What the policy calls an application that `inspect` has recognised.
     pub(crate) fn app(&self, application: Application) -> AppId {
-        self.apps.get(application as usize).copied().unwrap_or(AppId::UNKNOWN_TCP)
+        self.apps
+            .get(application as usize)
+            .copied()
+            .unwrap_or(AppId::UNKNOWN_TCP)
     }
 }
 
@@ -51,7 +59,11 @@ mod tests {
     fn the_policy_knows_every_application_that_can_be_recognised() {
         for (place, application) in Application::ALL.iter().enumerate() {
             assert_eq!(*application as usize, place);
-            assert!(AppId::from_name(application.name()).is_some(), "{}", application.name());
+            assert!(
+                AppId::from_name(application.name()).is_some(),
+                "{}",
+                application.name()
+            );
         }
     }
 }

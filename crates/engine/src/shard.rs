@@ -6,8 +6,8 @@
 
 use logs::SessionEndReason;
 use packet::{
-    Datagram, FragmentFault, FragmentLimits, IpProtocol, Network, Packet, Reassembler, Reassembly, Tcp, Timestamp,
-    Transport, Wire, crosses_always,
+    Datagram, FragmentFault, FragmentLimits, IpProtocol, Network, Packet, Reassembler, Reassembly, Tcp,
+    Timestamp, Transport, Wire, crosses_always,
 };
 use policy::{AppId, AppKnowledge, Asymmetric, InterfaceId, NonSyn, WireSpec};
 use tags::TagStore;
@@ -149,14 +149,22 @@ impl Shard {
     }
 
     /// Counts frames that were dropped before they could be placed.
-    pub fn refuse_frames(&mut self, reason: DropReason, frames: u64) -> Verdict {
+    pub fn refuse_frames(&mut self, reason: DropReason, frames: u64) {
         self.counters.dropped(reason, frames);
-        Verdict::Drop(reason)
     }
 
     /// Takes a fragment. `Some`: it completes its datagram, which belongs to the shard of its flow.
-    pub fn fragment(&mut self, now: Timestamp, wire: Wire, frame: &Frame<'_>) -> Option<Datagram<FragmentNote>> {
-        let note = FragmentNote { number: frame.number, stamp: frame.stamp, original_bytes: frame.original_bytes };
+    pub fn fragment(
+        &mut self,
+        now: Timestamp,
+        wire: Wire,
+        frame: &Frame<'_>,
+    ) -> Option<Datagram<FragmentNote>> {
+        let note = FragmentNote {
+            number: frame.number,
+            stamp: frame.stamp,
+            original_bytes: frame.original_bytes,
+        };
         match self.fragments.push(now, wire, &frame.packet, note) {
             Reassembly::Held => None,
             Reassembly::Complete(datagram) => Some(datagram),
@@ -190,7 +198,9 @@ impl Shard {
         out: &mut Outputs,
     ) -> Verdict {
         out.caused_by(frame.number, frame.stamp);
-        let verdict = self.journey(env, now, frame, flow, out).unwrap_or_else(Verdict::Drop);
+        let verdict = self
+            .journey(env, now, frame, flow, out)
+            .unwrap_or_else(Verdict::Drop);
         self.counters.verdict(verdict, frame.frames);
         verdict
     }
@@ -251,10 +261,14 @@ impl Shard {
         tcp: Option<&Tcp<'_>>,
         out: &mut Outputs,
     ) -> bool {
-        let Some(session) = self.sessions.get_mut(slot) else { return true };
+        let Some(session) = self.sessions.get_mut(slot) else {
+            return true;
+        };
         match session.state {
             State::Open | State::Sinkholed => {
-                let (Some(tcp), Some(tracker)) = (tcp, &session.tcp) else { return false };
+                let (Some(tcp), Some(tracker)) = (tcp, &session.tcp) else {
+                    return false;
+                };
                 let mut tracker = *tracker;
                 if !tcp.flags.syn() || tracker.segment(tcp, direction) != Segment::NewConnection {
                     return false;
@@ -295,11 +309,26 @@ impl Shard {
         if tcp.is_some_and(|tcp| !tcp.flags.syn()) && policy.settings().tcp.non_syn == NonSyn::Drop {
             return Err(DropReason::NonSyn);
         }
-        let key = if sender_is_client { flow.key } else { flow.key.reversed() };
-        let direction = if sender_is_client { Direction::ClientToServer } else { Direction::ServerToClient };
+        let key = if sender_is_client {
+            flow.key
+        } else {
+            flow.key.reversed()
+        };
+        let direction = if sender_is_client {
+            Direction::ClientToServer
+        } else {
+            Direction::ServerToClient
+        };
         let tuple = key.tuple();
         let ends = admit::ends(
-            policy, spec, env.sides, frame.ingress, flow.key.vlans(), tuple.src, tuple.dst, sender_is_client,
+            policy,
+            spec,
+            env.sides,
+            frame.ingress,
+            flow.key.vlans(),
+            tuple.src,
+            tuple.dst,
+            sender_is_client,
         )?;
         let sender = flow.key.tuple().src;
         let sender_zone = ends.zones[direction.index()];
@@ -310,8 +339,7 @@ impl Shard {
             Some(app) => (AppKnowledge::Known(app), Recognition::Settled(app)),
             None => (AppKnowledge::Unknown, Recognition::NoPayload),
         };
-        let decision =
-            decide::ask(env, ends.zones, tuple, app, None, &decided);
+        let decision = decide::ask(env, ends.zones, tuple, app, None, &decided);
         if !decision.action.allows() && crosses_always(&frame.packet) && !spec.protect_link_local {
             return Ok(Verdict::Forward(ends.interfaces[direction.reversed().index()]));
         }
@@ -337,7 +365,11 @@ impl Shard {
             zones: ends.zones,
             interfaces: ends.interfaces,
             end_reason: None,
-            client_mac: if sender_is_client { frame.packet.link().source } else { frame.packet.link().destination },
+            client_mac: if sender_is_client {
+                frame.packet.link().source
+            } else {
+                frame.packet.link().destination
+            },
             taggable,
             from_inside: ends.from_inside,
             sinkholed_query: false,
@@ -354,7 +386,9 @@ impl Shard {
         if decision.action.allows() {
             return self.carry(env, now, frame, slot, direction, out);
         }
-        let Some(session) = self.sessions.get_mut(slot) else { return Err(DropReason::PolicyDeny) };
+        let Some(session) = self.sessions.get_mut(slot) else {
+            return Err(DropReason::PolicyDeny);
+        };
         session.count(direction, frame.original_bytes, now);
         out.record(records::refused_at_once(env, now, session));
         self.discard(env, now, slot);
@@ -371,7 +405,9 @@ impl Shard {
         direction: Direction,
         out: &mut Outputs,
     ) {
-        let Some(session) = self.sessions.get(slot) else { return };
+        let Some(session) = self.sessions.get(slot) else {
+            return;
+        };
         if let (Some(mac), Some(ip)) = (frame.packet.link().source, frame.packet.ip()) {
             out.fact(records::source_seen(session, direction, ip.src, mac));
         }
@@ -383,7 +419,9 @@ impl Shard {
         if rule.log_start {
             out.record(records::start(env, now, session));
         }
-        if session.from_inside && let Some(profile) = rule.spyware {
+        if session.from_inside
+            && let Some(profile) = rule.spyware
+        {
             let profile = policy.spyware(profile);
             if profile.sinkhole.contains(session.key.tuple().dst) {
                 out.record(records::toward_sinkhole(env, now, session));
@@ -436,8 +474,12 @@ impl Shard {
         out: &mut Outputs,
     ) -> Result<Verdict, DropReason> {
         let policy = env.ruleset.policy();
-        let Some(session) = self.sessions.get_mut(slot) else { return Err(DropReason::SessionTableFull) };
-        let Network::Ip(ip) = frame.packet.network() else { return Err(DropReason::NoZone) };
+        let Some(session) = self.sessions.get_mut(slot) else {
+            return Err(DropReason::SessionTableFull);
+        };
+        let Network::Ip(ip) = frame.packet.network() else {
+            return Err(DropReason::NoZone);
+        };
         let tcp = tcp_of(&frame.packet);
 
         // TCP: what the receiver would not accept changes nothing here.
@@ -463,10 +505,20 @@ impl Shard {
             }
             match (segment, direction) {
                 (Segment::Fin, _) => session.ended_by(SessionEndReason::TcpFin),
-                (Segment::Reset, Direction::ClientToServer) => session.ended_by(SessionEndReason::TcpRstFromClient),
-                (Segment::Reset, Direction::ServerToClient) => session.ended_by(SessionEndReason::TcpRstFromServer),
+                (Segment::Reset, Direction::ClientToServer) => {
+                    session.ended_by(SessionEndReason::TcpRstFromClient)
+                }
+                (Segment::Reset, Direction::ServerToClient) => {
+                    session.ended_by(SessionEndReason::TcpRstFromServer)
+                }
                 (Segment::UnverifiedReset, _) => unverified_reset = true,
-                (Segment::Accepted | Segment::Resynchronise | Segment::NewConnection | Segment::OutOfWindow, _) => {}
+                (
+                    Segment::Accepted
+                    | Segment::Resynchronise
+                    | Segment::NewConnection
+                    | Segment::OutOfWindow,
+                    _,
+                ) => {}
             }
             tracker = Some(next);
         }
@@ -496,9 +548,7 @@ impl Shard {
         let learnt = recognise::payload(session, env, &ip.transport, direction);
         if verdict.is_none() && session.state == State::Open {
             let asks = (learnt.app && session.provisional) || (learnt.name && session.name_matters);
-            if asks
-                && let Again::Refused(decision) = decide::again(session, env, now, true)
-            {
+            if asks && let Again::Refused(decision) = decide::again(session, env, now, true) {
                 session.rule = decision.rule;
                 session.action = decision.action;
                 session.ended_by(SessionEndReason::PolicyDeny);
@@ -531,7 +581,9 @@ impl Shard {
     /// An ICMP error goes where the packet it quotes came from, while that packet's session may carry traffic.
     /// It neither ends the session nor keeps it alive: anyone can make one up.
     fn icmp_error(&mut self, slot: SlotId, quoted: Direction, frame: &Frame<'_>, now: Timestamp) -> Verdict {
-        let Some(session) = self.sessions.get_mut(slot) else { return Verdict::Drop(DropReason::PolicyDeny) };
+        let Some(session) = self.sessions.get_mut(slot) else {
+            return Verdict::Drop(DropReason::PolicyDeny);
+        };
         match session.state {
             State::Open => {
                 let direction = quoted.reversed();
@@ -587,7 +639,9 @@ impl Shard {
     /// Records stand in `out` under the id of their session.
     pub fn expire(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) {
         while let Some(due) = self.deadlines.pop_due(now) {
-            let Some(session) = self.current(&due) else { continue };
+            let Some(session) = self.current(&due) else {
+                continue;
+            };
             if session.deadline > now {
                 let deadline = session.deadline;
                 session.queued = deadline;
@@ -616,12 +670,16 @@ impl Shard {
 
     /// The session that a queue entry still speaks of.
     fn current(&mut self, due: &Due) -> Option<&mut Session> {
-        self.sessions.get_mut(due.slot).filter(|session| session.id == due.session_id && session.queued == due.at)
+        self.sessions
+            .get_mut(due.slot)
+            .filter(|session| session.id == due.session_id && session.queued == due.at)
     }
 
     /// Removes a session and logs its end, where that was not done before.
     fn close(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId, out: &mut Outputs) {
-        let Some(session) = self.sessions.remove(slot) else { return };
+        let Some(session) = self.sessions.remove(slot) else {
+            return;
+        };
         if session.state == State::Discard || !env.ruleset.policy().rule(session.rule).log_end {
             return;
         }
@@ -640,12 +698,16 @@ impl Shard {
         if self.sessions.is_full() {
             self.evict(env, now, out);
         }
-        self.sessions.insert(session).map_err(|_| DropReason::SessionTableFull)
+        self.sessions
+            .insert(session)
+            .map_err(|_| DropReason::SessionTableFull)
     }
 
     fn evict(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) {
         while let Some(due) = self.deadlines.pop() {
-            let Some(session) = self.current(&due) else { continue };
+            let Some(session) = self.current(&due) else {
+                continue;
+            };
             if session.deadline > due.at {
                 let deadline = session.deadline;
                 session.queued = deadline;
@@ -693,7 +755,11 @@ impl Shard {
             && session.deadline < session.queued
         {
             session.queued = session.deadline;
-            self.deadlines.push(Due { at: session.deadline, session_id: session.id, slot });
+            self.deadlines.push(Due {
+                at: session.deadline,
+                session_id: session.id,
+                slot,
+            });
         }
     }
 }
@@ -720,7 +786,11 @@ fn plausible(tcp: &Tcp<'_>) -> Result<(), DropReason> {
     let flags = tcp.flags;
     let nonsense = flags.syn() && (flags.fin() || flags.rst());
     let nothing = !(flags.syn() || flags.ack() || flags.rst() || flags.fin());
-    if nonsense || nothing { Err(DropReason::TcpFlags) } else { Ok(()) }
+    if nonsense || nothing {
+        Err(DropReason::TcpFlags)
+    } else {
+        Ok(())
+    }
 }
 
 /// What the first segment of a session means.

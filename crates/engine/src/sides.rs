@@ -33,17 +33,31 @@ impl Sides {
     /// wire's `interface1`, RFC 1918 and fc00::/7.
     pub fn new(inside: Vec<Addresses>, policy: &Policy, wire: Wire) -> Self {
         if !inside.is_empty() {
-            return Self { inside: Inside::Given(inside) };
+            return Self {
+                inside: Inside::Given(inside),
+            };
         }
         let first = policy.wire(wire).map(|spec| spec.interfaces[0]);
         let networks: Vec<Networks> = policy
             .zones()
             .iter()
-            .filter(|zone| zone.interfaces().iter().any(|(interface, _)| Some(*interface) == first))
+            .filter(|zone| {
+                zone.interfaces()
+                    .iter()
+                    .any(|(interface, _)| Some(*interface) == first)
+            })
             .map(|zone| zone.networks.clone())
             .filter(|networks| !networks.is_empty())
             .collect();
-        if networks.is_empty() { Self { inside: Inside::Private } } else { Self { inside: Inside::Zones(networks) } }
+        if networks.is_empty() {
+            Self {
+                inside: Inside::Private,
+            }
+        } else {
+            Self {
+                inside: Inside::Zones(networks),
+            }
+        }
     }
 
     /// Whether `address` lies inside.
@@ -57,7 +71,10 @@ impl Sides {
 
     pub(crate) fn opening(&self, opener: IpAddr, other: IpAddr) -> Opening {
         let (opener, other) = (self.contains(opener), self.contains(other));
-        Opening { from_inside: opener || !other, undecided: opener == other }
+        Opening {
+            from_inside: opener || !other,
+            undecided: opener == other,
+        }
     }
 }
 

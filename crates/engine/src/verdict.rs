@@ -80,7 +80,10 @@ impl DropReason {
 
     /// Every reason, in the order of [`DropReason::index`].
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::PLAIN.iter().copied().chain(Malformed::ALL.iter().copied().map(Self::Malformed))
+        Self::PLAIN
+            .iter()
+            .copied()
+            .chain(Malformed::ALL.iter().copied().map(Self::Malformed))
     }
 
     /// How many reasons there are.

@@ -41,7 +41,11 @@ impl Walk<'_> {
                 Some(State::Open(followed)) => *followed,
                 _ => 0,
             };
-            let next = self.needs.get(node).and_then(|needs| needs.get(followed)).copied();
+            let next = self
+                .needs
+                .get(node)
+                .and_then(|needs| needs.get(followed))
+                .copied();
             self.set(
                 node,
                 next.map_or(State::Done, |_| State::Open(followed.saturating_add(1))),
@@ -84,9 +88,15 @@ mod tests {
 
     #[test]
     fn finds_each_cycle_once() {
-        assert_eq!(cycles(&[vec![1], vec![2], vec![], vec![2, 0]]), Vec::<Vec<usize>>::new());
+        assert_eq!(
+            cycles(&[vec![1], vec![2], vec![], vec![2, 0]]),
+            Vec::<Vec<usize>>::new()
+        );
         assert_eq!(cycles(&[vec![0]]), [[0]]);
-        assert_eq!(cycles(&[vec![1], vec![2], vec![1], vec![4], vec![3, 9]]), [[1, 2], [3, 4]]);
+        assert_eq!(
+            cycles(&[vec![1], vec![2], vec![1], vec![4], vec![3, 9]]),
+            [[1, 2], [3, 4]]
+        );
         let deep: Vec<_> = (1..=100_000).map(|next| vec![next]).collect();
         assert!(cycles(&deep).is_empty());
     }

@@ -15,9 +15,21 @@ use crate::{
 impl Compiler<'_> {
     pub(super) fn forwarding(&mut self) {
         for (entry, number) in self.document.forwarding.iter().zip(0..) {
-            self.log_settings.add("log forwarding profile", &entry.name, LogSettingId(number), self.findings);
-            let match_list = entry.match_list.iter().filter_map(|entry| self.match_entry(entry)).collect();
-            self.profiles.push(ForwardingProfile { name: Arc::from(&*entry.name.value), match_list });
+            self.log_settings.add(
+                "log forwarding profile",
+                &entry.name,
+                LogSettingId(number),
+                self.findings,
+            );
+            let match_list = entry
+                .match_list
+                .iter()
+                .filter_map(|entry| self.match_entry(entry))
+                .collect();
+            self.profiles.push(ForwardingProfile {
+                name: Arc::from(&*entry.name.value),
+                match_list,
+            });
         }
     }
 
@@ -31,14 +43,21 @@ impl Compiler<'_> {
         if let (true, Some(action)) = (acts_on_itself, entry.actions.first()) {
             self.findings.error(
                 action.name.span,
-                format!("{} records are written by tagging: an action on them would tag in a circle", log_type.name()),
+                format!(
+                    "{} records are written by tagging: an action on them would tag in a circle",
+                    log_type.name()
+                ),
             );
         }
         Some(MatchListEntry {
             name: Arc::from(&*entry.name.value),
             filter,
             mode: entry.mode,
-            actions: entry.actions.iter().filter_map(|action| self.action(action)).collect(),
+            actions: entry
+                .actions
+                .iter()
+                .filter_map(|action| self.action(action))
+                .collect(),
         })
     }
 
@@ -46,14 +65,26 @@ impl Compiler<'_> {
         match Filter::parse(&text.value, log_type) {
             Ok((filter, warnings)) => {
                 for warning in warnings {
-                    self.findings.inside(text.span, warning.column(), Severity::Warning, warning.to_string(), None);
+                    self.findings.inside(
+                        text.span,
+                        warning.column(),
+                        Severity::Warning,
+                        warning.to_string(),
+                        None,
+                    );
                 }
                 Some(filter)
             }
             Err(errors) => {
                 for error in errors {
                     let nearest = error.nearest().map(str::to_owned);
-                    self.findings.inside(text.span, error.column(), Severity::Error, error.to_string(), nearest);
+                    self.findings.inside(
+                        text.span,
+                        error.column(),
+                        Severity::Error,
+                        error.to_string(),
+                        nearest,
+                    );
                 }
                 None
             }
@@ -68,7 +99,10 @@ impl Compiler<'_> {
         {
             self.findings.error(
                 registration.span,
-                format!("registration {} is not supported; use localhost", Quoted(&registration.value)),
+                format!(
+                    "registration {} is not supported; use localhost",
+                    Quoted(&registration.value)
+                ),
             );
         }
         let tags = tagging.tags.as_ref()?;
@@ -81,21 +115,38 @@ impl Compiler<'_> {
             target,
             tags: self.tag_ids(&tags.value),
             timeout: tagging.timeout.as_ref().map_or(0, |timeout| timeout.value),
-            scope: tagging.scope.as_ref().map(|scope| scope.value).unwrap_or_default(),
-            evidence: tagging.evidence.as_ref().map_or_else(|| Some(Evidence::default()), |given| self.evidence(given))?,
+            scope: tagging
+                .scope
+                .as_ref()
+                .map(|scope| scope.value)
+                .unwrap_or_default(),
+            evidence: tagging
+                .evidence
+                .as_ref()
+                .map_or_else(|| Some(Evidence::default()), |given| self.evidence(given))?,
         })
     }
 
     fn target(&self, tagging: &TaggingEntry) -> Option<TagTarget> {
-        let Some(target) = &tagging.target else { return Some(TagTarget::default()) };
-        let found = TagTarget::ALL.iter().copied().find(|known| known.name() == &*target.value);
+        let Some(target) = &tagging.target else {
+            return Some(TagTarget::default());
+        };
+        let found = TagTarget::ALL
+            .iter()
+            .copied()
+            .find(|known| known.name() == &*target.value);
         if found.is_none() {
             let known = matches!(&*target.value, "user" | "xff-address");
             let what = if known { "is not supported" } else { "is unknown" };
-            let near = self.findings.nearest(&target.value, TagTarget::ALL.iter().map(|target| target.name()));
+            let near = self
+                .findings
+                .nearest(&target.value, TagTarget::ALL.iter().map(|target| target.name()));
             self.findings.error_near(
                 target.span,
-                format!("target {} {what}; use source-address or destination-address", Quoted(&target.value)),
+                format!(
+                    "target {} {what}; use source-address or destination-address",
+                    Quoted(&target.value)
+                ),
                 near.filter(|_| !known),
             );
         }
@@ -108,12 +159,18 @@ impl Compiler<'_> {
             Some(text) => match duration(&text.value).filter(|window| *window <= Evidence::MAX_WINDOW) {
                 Some(window) => window,
                 None => {
-                    self.findings.error(text.span, "expected a time span up to 24h, as in `10m`, `90s` or `2h`");
+                    self.findings.error(
+                        text.span,
+                        "expected a time span up to 24h, as in `10m`, `90s` or `2h`",
+                    );
                     return None;
                 }
             },
         };
-        Some(Evidence { clients: entry.clients.as_ref().map_or(1, |clients| clients.value), window })
+        Some(Evidence {
+            clients: entry.clients.as_ref().map_or(1, |clients| clients.value),
+            window,
+        })
     }
 }
 

@@ -38,17 +38,29 @@ impl<'a> Compiler<'a> {
         for entry in &self.document.lists {
             let symbol = self.symbol(&entry.name);
             let id = self.builder.add_list(symbol);
-            let file = entry.url.as_ref().map(|url| &*url.value).and_then(Location::parse);
+            let file = entry
+                .url
+                .as_ref()
+                .map(|url| &*url.value)
+                .and_then(Location::parse);
             if let Some(url) = &entry.url
                 && file.is_none()
             {
-                self.findings.error(url.span, "a list comes from `file:PATH`, `https://…` or `http://…`");
+                self.findings.error(
+                    url.span,
+                    "a list comes from `file:PATH`, `https://…` or `http://…`",
+                );
             }
             let file = file.map_or_else(String::new, |file| file.to_string());
-            let text = self.text(&entry.name, entry.url.as_ref(), self.sources.list(&entry.name.value));
+            let text = self.text(
+                &entry.name,
+                entry.url.as_ref(),
+                self.sources.list(&entry.name.value),
+            );
             match entry.kind {
                 Some(ListKind::Domain) => {
-                    self.domain_lists.add("external list", &entry.name, id, self.findings);
+                    self.domain_lists
+                        .add("external list", &entry.name, id, self.findings);
                     let mut exceptions = Vec::new();
                     for name in &entry.exceptions {
                         match name.value.parse::<ListEntry>() {
@@ -64,7 +76,13 @@ impl<'a> Compiler<'a> {
                     };
                     let report = self.domains.add(ListTag(id.0), text, &options);
                     let refused = report.refused.iter().map(|(line, name)| {
-                        (*line, format!("{} covers a public suffix; `allow-public-suffix = true` takes it", Quoted(name)))
+                        (
+                            *line,
+                            format!(
+                                "{} covers a public suffix; `allow-public-suffix = true` takes it",
+                                Quoted(name)
+                            ),
+                        )
                     });
                     let told: Vec<(usize, String)> = report.invalid.iter().cloned().chain(refused).collect();
                     self.tell(&file, &told, report.invalid_count + report.refused_count);
@@ -80,22 +98,36 @@ impl<'a> Compiler<'a> {
                     let mut summary = Summing::new(&entry.name);
                     let mut list = Vec::new();
                     for (line, number) in text.lines().zip(1..) {
-                        let Some(word) = word_of(line) else { summary.comment(line); continue };
+                        let Some(word) = word_of(line) else {
+                            summary.comment(line);
+                            continue;
+                        };
                         match word.parse::<Addresses>() {
                             Ok(addresses) => list.push(addresses),
-                            Err(_) => summary.invalid(number, format!("{} is no address, prefix or range", Quoted(word))),
+                            Err(_) => summary
+                                .invalid(number, format!("{} is no address, prefix or range", Quoted(word))),
                         }
                     }
                     summary.of.entries = list.len();
                     self.tell(&file, &summary.told, summary.of.invalid);
                     self.list_summaries.push(summary.of);
-                    let object = AddressObject { name: symbol, value: AddressValue::List(list), tags: Vec::new() };
+                    let object = AddressObject {
+                        name: symbol,
+                        value: AddressValue::List(list),
+                        tags: Vec::new(),
+                    };
                     let id = self.builder.add_address(object);
-                    self.addresses.add("external list", &entry.name, AddressRef::Object(id), self.findings);
+                    self.addresses.add(
+                        "external list",
+                        &entry.name,
+                        AddressRef::Object(id),
+                        self.findings,
+                    );
                 }
                 Some(ListKind::Url) => {
                     let category = self.builder.add_category(symbol);
-                    self.categories.add("external list", &entry.name, category, self.findings);
+                    self.categories
+                        .add("external list", &entry.name, category, self.findings);
                     let mut summary = Summing::new(&entry.name);
                     self.patterns(category, text, &mut summary);
                     self.tell(&file, &summary.told, summary.of.invalid);
@@ -107,7 +139,8 @@ impl<'a> Compiler<'a> {
         for entry in &self.document.url_categories {
             let symbol = self.symbol(&entry.name);
             let category = self.builder.add_category(symbol);
-            self.categories.add("URL category", &entry.name, category, self.findings);
+            self.categories
+                .add("URL category", &entry.name, category, self.findings);
             for host in &entry.list {
                 match host.value.parse::<HostPattern>() {
                     Ok(pattern) => self.builder.add_pattern(category, &pattern),
@@ -116,7 +149,9 @@ impl<'a> Compiler<'a> {
             }
         }
         for name in self.document.folder_categories() {
-            let Some(source) = self.sources.category(&name.value) else { continue };
+            let Some(source) = self.sources.category(&name.value) else {
+                continue;
+            };
             if let SourceText::Failed(_) = source
                 && !self.sources.folders().any(|folder| folder == &*name.value)
             {
@@ -139,11 +174,15 @@ impl<'a> Compiler<'a> {
         match source {
             Some(SourceText::Read(text)) => text,
             Some(SourceText::Failed(why)) => {
-                self.findings.error(span, format!("{}: {why}", Quoted(&name.value)));
+                self.findings
+                    .error(span, format!("{}: {why}", Quoted(&name.value)));
                 ""
             }
             Some(SourceText::Pending) => {
-                let message = format!("{} is fetched by a running firewall; here it counts as empty", Quoted(&name.value));
+                let message = format!(
+                    "{} is fetched by a running firewall; here it counts as empty",
+                    Quoted(&name.value)
+                );
                 self.findings.warning(span, message);
                 ""
             }
@@ -153,7 +192,10 @@ impl<'a> Compiler<'a> {
 
     fn patterns(&mut self, category: policy::CategoryId, text: &str, summary: &mut Summing) {
         for (line, number) in text.lines().zip(1..) {
-            let Some(word) = word_of(line) else { summary.comment(line); continue };
+            let Some(word) = word_of(line) else {
+                summary.comment(line);
+                continue;
+            };
             match word.parse::<HostPattern>() {
                 Ok(pattern) => {
                     self.builder.add_pattern(category, &pattern);
@@ -172,7 +214,11 @@ impl<'a> Compiler<'a> {
         if count > told.len()
             && let Some((line, _)) = told.last()
         {
-            self.foreign(file, *line, format!("{} more lines are skipped", count - told.len()));
+            self.foreign(
+                file,
+                *line,
+                format!("{} more lines are skipped", count - told.len()),
+            );
         }
     }
 
@@ -200,7 +246,13 @@ struct Summing {
 
 impl Summing {
     fn new(name: &Text) -> Self {
-        let of = ListSummary { name: Arc::from(&*name.value), entries: 0, comments: 0, invalid: 0, refused: 0 };
+        let of = ListSummary {
+            name: Arc::from(&*name.value),
+            entries: 0,
+            comments: 0,
+            invalid: 0,
+            refused: 0,
+        };
         Self { of, told: Vec::new() }
     }
 

@@ -17,8 +17,8 @@ use policy::{
 };
 use tags::{TagId, TagNames};
 
-use self::register::{By, Register};
 pub use self::lists::ListSummary;
+use self::register::{By, Register};
 use crate::{
     document::Document,
     finding::{Finding, Findings},
@@ -64,7 +64,10 @@ pub fn compile(
     compiler.forwarding();
     compiler.rules();
     let running = compiler.finish();
-    Compiled { running, findings: findings.into_sorted() }
+    Compiled {
+        running,
+        findings: findings.into_sorted(),
+    }
 }
 
 /// What a name in a source or destination column stands for.
@@ -145,9 +148,14 @@ impl<'a> Compiler<'a> {
     }
 
     fn finish(self) -> Option<Running> {
-        for unused in [&self.addresses as &dyn ReportUnused, &self.services, &self.domain_lists, &self.spyware,
-            &self.decryption, &self.log_settings]
-        {
+        for unused in [
+            &self.addresses as &dyn ReportUnused,
+            &self.services,
+            &self.domain_lists,
+            &self.spyware,
+            &self.decryption,
+            &self.log_settings,
+        ] {
             unused.report_unused(self.findings);
         }
         if self.findings.has_errors() {
@@ -187,5 +195,9 @@ impl<T: Copy> ReportUnused for Register<'_, T> {
 
 /// Who refers to a name, for messages.
 fn by<'n>(kind: &'static str, name: &'n Text, column: &'static str) -> By<'n> {
-    By { kind, name: &name.value, column }
+    By {
+        kind,
+        name: &name.value,
+        column,
+    }
 }

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use policy::{
-    AddressGroup, AddressGroupId, AddressObject, AddressRef, AddressValue, DecryptionProfile, Ethertypes, GroupMembers,
-    InterfaceId, Service, Sinkhole, SpywareProfile, TagFilter, TlsVersion, VlanSet, WireSpec, ZoneDraft,
+    AddressGroup, AddressGroupId, AddressObject, AddressRef, AddressValue, DecryptionProfile, Ethertypes,
+    GroupMembers, InterfaceId, Service, Sinkhole, SpywareProfile, TagFilter, TlsVersion, VlanSet, WireSpec,
+    ZoneDraft,
 };
 use tags::Addresses;
 
@@ -42,14 +43,20 @@ impl Compiler<'_> {
         let mut interfaces: HashMap<String, InterfaceId> = HashMap::new();
         for entry in &self.document.wires {
             let name = self.symbol(&entry.name);
-            let [Some(first), Some(second)] = &entry.interfaces else { continue };
+            let [Some(first), Some(second)] = &entry.interfaces else {
+                continue;
+            };
             let ends = [first, second].map(|end| {
                 let symbol = self.symbols.intern(&end.value);
-                *interfaces.entry(end.value.to_string()).or_insert_with(|| self.builder.add_interface(symbol))
+                *interfaces
+                    .entry(end.value.to_string())
+                    .or_insert_with(|| self.builder.add_interface(symbol))
             });
             let ethertypes = match &entry.ethertypes {
                 None => Ethertypes::All,
-                Some(names) => Ethertypes::Only(names.iter().filter_map(|name| self.ethertype(name)).collect()),
+                Some(names) => {
+                    Ethertypes::Only(names.iter().filter_map(|name| self.ethertype(name)).collect())
+                }
             };
             self.builder.add_wire(WireSpec {
                 name,
@@ -62,27 +69,42 @@ impl Compiler<'_> {
         }
         for entry in &self.document.zones {
             let name = self.symbol(&entry.name);
+            if !entry.has_interfaces {
+                let message = format!(
+                    "zone {} has no interfaces: nothing comes from it",
+                    Quoted(&entry.name.value)
+                );
+                self.findings.warning(entry.name.span, message);
+            }
             let mut ends = Vec::new();
             for interface in &entry.interfaces {
                 let (base, vlan) = match interface.value.rsplit_once('.') {
-                    Some((base, vlan)) if !interfaces.contains_key(&*interface.value) => match vlan.parse::<u16>() {
-                        Ok(vlan) if vlan <= 4094 => (base, Some(vlan)),
-                        _ => (&*interface.value, None),
-                    },
+                    Some((base, vlan)) if !interfaces.contains_key(&*interface.value) => {
+                        match vlan.parse::<u16>() {
+                            Ok(vlan) if vlan <= 4094 => (base, Some(vlan)),
+                            _ => (&*interface.value, None),
+                        }
+                    }
                     _ => (&*interface.value, None),
                 };
                 match interfaces.get(base) {
                     Some(id) => ends.push((*id, vlan)),
                     None => {
                         let near = self.findings.nearest(base, interfaces.keys().map(String::as_str));
-                        let message =
-                            format!("zone {}: interface {} is on no virtual wire", Quoted(&entry.name.value), Quoted(base));
+                        let message = format!(
+                            "zone {}: interface {} is on no virtual wire",
+                            Quoted(&entry.name.value),
+                            Quoted(base)
+                        );
                         self.findings.error_near(interface.span, message, near);
                     }
                 }
             }
             let addresses = |names: &[Text], column| -> Vec<AddressRef> {
-                names.iter().filter_map(|name| self.address(&entry.name, "zone", name, column)).collect()
+                names
+                    .iter()
+                    .filter_map(|name| self.address(&entry.name, "zone", name, column))
+                    .collect()
             };
             let zone = ZoneDraft {
                 name,
@@ -100,7 +122,10 @@ impl Compiler<'_> {
         let number = Ethertypes::number(&name.value);
         if number.is_none() {
             let near = self.findings.nearest(&name.value, Ethertypes::names());
-            let message = format!("unknown ethertype {}; a name or a number like 0x88cc", Quoted(&name.value));
+            let message = format!(
+                "unknown ethertype {}; a name or a number like 0x88cc",
+                Quoted(&name.value)
+            );
             self.findings.error_near(name.span, message, near);
         }
         number
@@ -111,18 +136,29 @@ impl Compiler<'_> {
             let name = self.symbol(&entry.name);
             let Some(value) = self.address_value(entry) else {
                 // Known all the same: what refers to it is not wrong too.
-                let nothing = AddressObject { name, value: AddressValue::Resolved(Vec::new()), tags: Vec::new() };
+                let nothing = AddressObject {
+                    name,
+                    value: AddressValue::Resolved(Vec::new()),
+                    tags: Vec::new(),
+                };
                 let id = self.builder.add_address(nothing);
-                self.addresses.add("address", &entry.name, AddressRef::Object(id), self.findings);
+                self.addresses
+                    .add("address", &entry.name, AddressRef::Object(id), self.findings);
                 continue;
             };
             let tags = self.tag_ids(&entry.tags);
             let id = self.builder.add_address(AddressObject { name, value, tags });
-            self.addresses.add("address", &entry.name, AddressRef::Object(id), self.findings);
+            self.addresses
+                .add("address", &entry.name, AddressRef::Object(id), self.findings);
         }
         // Groups refer to groups that come later: their numbers are their places.
         for (entry, number) in self.document.address_groups.iter().zip(0..) {
-            self.addresses.add("address group", &entry.name, AddressRef::Group(AddressGroupId(number)), self.findings);
+            self.addresses.add(
+                "address group",
+                &entry.name,
+                AddressRef::Group(AddressGroupId(number)),
+                self.findings,
+            );
         }
         let mut needs = vec![Vec::new(); self.document.address_groups.len()];
         for (entry, needs) in self.document.address_groups.iter().zip(&mut needs) {
@@ -131,7 +167,10 @@ impl Compiler<'_> {
             let members = match &entry.kind {
                 Some(GroupKind::Static(members)) => {
                     if members.value.is_empty() {
-                        self.findings.warning(members.span, format!("address group {} is empty", Quoted(&entry.name.value)));
+                        self.findings.warning(
+                            members.span,
+                            format!("address group {} is empty", Quoted(&entry.name.value)),
+                        );
                     }
                     let members: Vec<AddressRef> = members
                         .value
@@ -153,7 +192,8 @@ impl Compiler<'_> {
                     }
                     Err(error) => {
                         let message = error.fault.to_string();
-                        self.findings.inside(filter.span, error.column, Severity::Error, message, None);
+                        self.findings
+                            .inside(filter.span, error.column, Severity::Error, message, None);
                         GroupMembers::Static(Vec::new())
                     }
                 },
@@ -162,22 +202,36 @@ impl Compiler<'_> {
             self.builder.add_group(AddressGroup { name, members, tags });
         }
         for cycle in cycles(&needs) {
-            let named: Vec<&Text> =
-                cycle.iter().filter_map(|group| Some(&self.document.address_groups.get(*group)?.name)).collect();
+            let named: Vec<&Text> = cycle
+                .iter()
+                .filter_map(|group| Some(&self.document.address_groups.get(*group)?.name))
+                .collect();
             let Some(first) = named.first() else { continue };
-            let path: Vec<String> = named.iter().chain([first]).map(|name| Quoted(&name.value).to_string()).collect();
-            self.findings.error(first.span, format!("address groups contain each other: {}", path.join(" → ")));
+            let path: Vec<String> = named
+                .iter()
+                .chain([first])
+                .map(|name| Quoted(&name.value).to_string())
+                .collect();
+            self.findings.error(
+                first.span,
+                format!("address groups contain each other: {}", path.join(" → ")),
+            );
         }
     }
 
     fn address_value(&self, entry: &AddressEntry) -> Option<AddressValue> {
         let (kind, text) = entry.kind.as_ref()?;
         let wrong = |what: &str| {
-            self.findings.error(text.span, format!("address {}: expected {what}", Quoted(&entry.name.value)));
+            self.findings.error(
+                text.span,
+                format!("address {}: expected {what}", Quoted(&entry.name.value)),
+            );
         };
         match kind {
             AddressKind::IpNetmask => match text.value.parse::<Addresses>() {
-                Ok(addresses @ (Addresses::Host(_) | Addresses::Prefix(_))) => Some(AddressValue::Addresses(addresses)),
+                Ok(addresses @ (Addresses::Host(_) | Addresses::Prefix(_))) => {
+                    Some(AddressValue::Addresses(addresses))
+                }
                 _ => {
                     wrong("an address or a prefix, as in 10.0.0.1 or 10.0.0.0/8");
                     None
@@ -201,9 +255,12 @@ impl Compiler<'_> {
                     None
                 }
             },
-            AddressKind::Fqdn => {
-                Some(AddressValue::Resolved(self.sources.addresses_of(&text.value).unwrap_or_default().to_vec()))
-            }
+            AddressKind::Fqdn => Some(AddressValue::Resolved(
+                self.sources
+                    .addresses_of(&text.value)
+                    .unwrap_or_default()
+                    .to_vec(),
+            )),
         }
     }
 
@@ -221,7 +278,8 @@ impl Compiler<'_> {
         if let Ok(literal) = name.value.parse::<Addresses>() {
             return Some(AddressRef::Literal(literal));
         }
-        self.addresses.report_dangling(name, by(kind, owner, column), [], self.findings);
+        self.addresses
+            .report_dangling(name, by(kind, owner, column), [], self.findings);
         None
     }
 
@@ -241,7 +299,10 @@ impl Compiler<'_> {
             let members = entry
                 .members
                 .iter()
-                .filter_map(|name| self.services.resolve(name, by("service group", &entry.name, "members"), self.findings))
+                .filter_map(|name| {
+                    self.services
+                        .resolve(name, by("service group", &entry.name, "members"), self.findings)
+                })
                 .collect();
             self.service_groups.push((&entry.name.value, members));
         }
@@ -269,17 +330,25 @@ impl Compiler<'_> {
                 },
                 exceptions: entry.exceptions.iter().map(|name| name.value).collect(),
             });
-            self.spyware.add("anti-spyware profile", &entry.name, id, self.findings);
+            self.spyware
+                .add("anti-spyware profile", &entry.name, id, self.findings);
         }
         for entry in &self.document.decryption {
             let name = self.symbol(&entry.name);
             let id = self.builder.add_decryption_profile(DecryptionProfile {
                 name,
                 ssl_forward_proxy: entry.ssl_forward_proxy,
-                min_version: entry.min_version.as_ref().map_or(TlsVersion::Tls10, |version| version.value),
-                max_version: entry.max_version.as_ref().map_or(TlsVersion::Max, |version| version.value),
+                min_version: entry
+                    .min_version
+                    .as_ref()
+                    .map_or(TlsVersion::Tls10, |version| version.value),
+                max_version: entry
+                    .max_version
+                    .as_ref()
+                    .map_or(TlsVersion::Max, |version| version.value),
             });
-            self.decryption.add("decryption profile", &entry.name, id, self.findings);
+            self.decryption
+                .add("decryption profile", &entry.name, id, self.findings);
         }
     }
 }

@@ -122,8 +122,6 @@ pub(crate) struct TaggingEntry {
     pub(crate) timeout: Option<Located<u32>>,
     pub(crate) scope: Option<Located<TagScope>>,
     pub(crate) evidence: Option<EvidenceEntry>,
-    /// Where to say what is missing.
-    pub(crate) span: toml_span::Span,
 }
 
 /// `evidence` of a tagging action.
@@ -131,7 +129,6 @@ pub(crate) struct TaggingEntry {
 pub(crate) struct EvidenceEntry {
     pub(crate) clients: Option<Located<u32>>,
     pub(crate) window: Option<Text>,
-    pub(crate) span: toml_span::Span,
 }
 
 impl ActionEntry {
@@ -169,7 +166,6 @@ impl TaggingEntry {
             timeout: reader.integer("timeout", 0, TagAction::MAX_TIMEOUT),
             scope: reader.named("scope", TagScope::ALL, TagScope::name),
             evidence: reader.table("evidence").map(EvidenceEntry::read),
-            span: reader.span,
         };
         reader.not_supported("http-profile");
         reader.finish();
@@ -182,7 +178,6 @@ impl EvidenceEntry {
         let entry = Self {
             clients: reader.integer("clients", 1, logs::Evidence::MAX_CLIENTS),
             window: reader.text("window"),
-            span: reader.span,
         };
         reader.finish();
         entry

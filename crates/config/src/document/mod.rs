@@ -9,14 +9,12 @@ mod settings;
 
 pub(crate) use forwarding::{ActionEntry, EvidenceEntry, ForwardingProfileEntry, MatchEntry, TaggingEntry};
 pub(crate) use network::{WireEntry, ZoneEntry};
-pub use objects::{ListKind, Recurring};
 pub(crate) use objects::{
-    AddressEntry, AddressGroupEntry, AddressKind, ApplicationGroupEntry, GroupKind, ListEntry,
-    ServiceEntry, ServiceGroupEntry, TagEntry,
+    AddressEntry, AddressGroupEntry, AddressKind, ApplicationGroupEntry, GroupKind, ListEntry, ServiceEntry,
+    ServiceGroupEntry, TagEntry,
 };
-pub(crate) use profiles::{
-    DecryptionProfileEntry, ProfileGroupEntry, SpywareProfileEntry, UrlCategoryEntry,
-};
+pub use objects::{ListKind, Recurring};
+pub(crate) use profiles::{DecryptionProfileEntry, ProfileGroupEntry, SpywareProfileEntry, UrlCategoryEntry};
 pub(crate) use rules::{DecryptionRuleEntry, MatchColumns, SecurityRuleEntry};
 pub use settings::Management;
 pub(crate) use settings::SettingsEntry;

@@ -54,10 +54,13 @@ impl ZoneEntry {
             has_interfaces: has_interfaces && interfaces.as_ref().is_none_or(|list| !list.value.is_empty()),
             interfaces: interfaces.map_or_else(Vec::new, |list| list.value),
             networks: reader.texts("networks").map_or_else(Vec::new, |list| list.value),
-            anti_spoof: reader.choice(
-                "anti-spoof",
-                &[("no-tag", AntiSpoof::NoTag), ("drop", AntiSpoof::Drop)],
-            ).map(|given| given.value).unwrap_or_default(),
+            anti_spoof: reader
+                .choice(
+                    "anti-spoof",
+                    &[("no-tag", AntiSpoof::NoTag), ("drop", AntiSpoof::Drop)],
+                )
+                .map(|given| given.value)
+                .unwrap_or_default(),
             resolvers: reader.texts("resolvers").map_or_else(Vec::new, |list| list.value),
         };
         reader.finish();

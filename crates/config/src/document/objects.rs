@@ -6,19 +6,15 @@ use crate::reader::{Located, TableReader, Text};
 #[derive(Clone, Debug)]
 pub(crate) struct TagEntry {
     pub(crate) name: Text,
-    pub(crate) color: Option<Text>,
-    pub(crate) comments: Option<Text>,
 }
 
 impl TagEntry {
     pub(super) fn read(name: Text, mut reader: TableReader<'_>) -> Self {
-        let entry = Self {
-            name,
-            color: reader.text("color"),
-            comments: reader.text("comments"),
-        };
+        // How a console shows the tag; the packet path has no use for it.
+        reader.text("color");
+        reader.text("comments");
         reader.finish();
-        entry
+        Self { name }
     }
 }
 
@@ -134,7 +130,6 @@ impl AddressGroupEntry {
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceEntry {
     pub(crate) name: Text,
-    pub(crate) tags: Vec<Text>,
     pub(crate) protocol: Option<PortsEntry>,
 }
 
@@ -150,10 +145,7 @@ impl ServiceEntry {
     pub(super) fn read(name: Text, mut reader: TableReader<'_>) -> Self {
         let mut protocols = Vec::new();
         if let Some(mut protocol) = reader.table("protocol") {
-            for (key, number) in [
-                ("tcp", packet::IpProtocol::TCP),
-                ("udp", packet::IpProtocol::UDP),
-            ] {
+            for (key, number) in [("tcp", packet::IpProtocol::TCP), ("udp", packet::IpProtocol::UDP)] {
                 if let Some(mut ports) = protocol.table(key) {
                     if !ports.has("port") {
                         ports.missing("`port`");
@@ -168,7 +160,9 @@ impl ServiceEntry {
                 }
             }
             match &*protocols {
-                [] if !protocol.has("tcp") && !protocol.has("udp") => protocol.missing("`tcp.port` or `udp.port`"),
+                [] if !protocol.has("tcp") && !protocol.has("udp") => {
+                    protocol.missing("`tcp.port` or `udp.port`")
+                }
                 [_, _] => protocol.findings().error(
                     protocol.span,
                     format!("{} is both tcp and udp; make two services", protocol.path()),
@@ -181,10 +175,10 @@ impl ServiceEntry {
         }
         let entry = Self {
             name,
-            tags: reader.tags(),
             protocol: protocols.pop(),
         };
         reader.text("description");
+        reader.tags();
         reader.finish();
         entry
     }
@@ -195,7 +189,6 @@ impl ServiceEntry {
 pub(crate) struct ServiceGroupEntry {
     pub(crate) name: Text,
     pub(crate) members: Vec<Text>,
-    pub(crate) tags: Vec<Text>,
 }
 
 impl ServiceGroupEntry {
@@ -203,8 +196,8 @@ impl ServiceGroupEntry {
         let entry = Self {
             name,
             members: reader.members(),
-            tags: reader.tags(),
         };
+        reader.tags();
         reader.finish();
         entry
     }

@@ -36,10 +36,7 @@ impl UrlCategoryEntry {
             name,
             list: reader.texts("list").map_or_else(Vec::new, |list| list.value),
         };
-        let kind = reader.choice(
-            "type",
-            &[("URL List", true), ("Category Match", false)],
-        );
+        let kind = reader.choice("type", &[("URL List", true), ("Category Match", false)]);
         if let Some(kind) = kind.filter(|kind| !kind.value) {
             let message = format!("{}: type `Category Match` is not supported", reader.path());
             reader.findings().error(kind.span, message);
@@ -85,7 +82,12 @@ impl SpywareProfileEntry {
             entry.read_botnet_domains(botnet);
         }
         reader.text("description");
-        for key in ["rules", "threat-exception", "mica-engine-spyware-enabled", "cloud-inline-analysis"] {
+        for key in [
+            "rules",
+            "threat-exception",
+            "mica-engine-spyware-enabled",
+            "cloud-inline-analysis",
+        ] {
             reader.not_supported(key);
         }
         reader.finish();

@@ -51,14 +51,21 @@ impl SettingsEntry {
         }
         if let Some(mut fragments) = reader.table("fragments") {
             let limits = &mut entry.policy.limits;
-            bound(&mut fragments, "max-datagrams", 1 << 24, &mut limits.fragmented_datagrams);
+            bound(
+                &mut fragments,
+                "max-datagrams",
+                1 << 24,
+                &mut limits.fragmented_datagrams,
+            );
             bound(&mut fragments, "max-bytes", 1 << 36, &mut limits.fragment_bytes);
             fragments.finish();
         }
         if let Some(mut management) = reader.table("management") {
             let addresses = management.parsed_list("addresses");
             entry.management = Management {
-                addresses: addresses.map_or_else(Vec::new, |list| list.value.into_iter().map(|one| one.value).collect()),
+                addresses: addresses.map_or_else(Vec::new, |list| {
+                    list.value.into_iter().map(|one| one.value).collect()
+                }),
                 ports: management.integers("ports", 1, u16::MAX),
             };
             management.finish();
@@ -118,7 +125,12 @@ impl SettingsEntry {
                 *timeout = Duration::from_secs(seconds.value.into());
             }
         }
-        bound(&mut reader, "max-sessions", 1 << 28, &mut self.policy.limits.sessions);
+        bound(
+            &mut reader,
+            "max-sessions",
+            1 << 28,
+            &mut self.policy.limits.sessions,
+        );
         reader.finish();
     }
 }

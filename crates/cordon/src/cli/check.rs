@@ -49,11 +49,18 @@ impl CheckArguments {
         let warnings = count(&loaded.findings, Severity::Warning);
         if self.json {
             let findings = loaded.findings.iter().map(Line::of).collect();
-            print_json(&Report { findings, errors, warnings });
+            print_json(&Report {
+                findings,
+                errors,
+                warnings,
+            });
         } else {
             tell(&loaded.findings);
             let verdict = if errors == 0 { "accepted" } else { "refused" };
-            let counts = format!("{}: {verdict}, {errors} errors, {warnings} warnings", self.config.display());
+            let counts = format!(
+                "{}: {verdict}, {errors} errors, {warnings} warnings",
+                self.config.display()
+            );
             // Where standard output is closed nobody is left to tell.
             drop(writeln!(std::io::stdout(), "{counts}"));
         }
@@ -78,7 +85,10 @@ impl Line {
 }
 
 fn count(findings: &[Finding], severity: Severity) -> usize {
-    findings.iter().filter(|finding| finding.severity == severity).count()
+    findings
+        .iter()
+        .filter(|finding| finding.severity == severity)
+        .count()
 }
 
 /// Writes findings to standard error, a line each.

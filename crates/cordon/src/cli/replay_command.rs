@@ -36,14 +36,22 @@ impl ReplayArguments {
             }
         };
         tell(&loaded.findings);
-        let Some(running) = loaded.running else { return refused() };
-        let Some(wire) = self.wire(&running.policy) else { return refused() };
+        let Some(running) = loaded.running else {
+            return refused();
+        };
+        let Some(wire) = self.wire(&running.policy) else {
+            return refused();
+        };
         let forwarding = ForwarderConfig {
             profiles: running.forwarding,
             max_new_per_hour: running.policy.settings().tagging.max_new_per_hour,
             own_addresses: Vec::new(),
         };
-        let rules = Rules { ruleset: Arc::new(Ruleset::new(running.policy, running.domains, 1)), forwarding, names };
+        let rules = Rules {
+            ruleset: Arc::new(Ruleset::new(running.policy, running.domains, 1)),
+            forwarding,
+            names,
+        };
         let options = Options {
             captures: self.captures,
             inside: self.inside,
@@ -60,7 +68,9 @@ impl ReplayArguments {
                 complain(&error);
                 match error {
                     ReplayError::Capture(_) => refused(),
-                    ReplayError::Output(_) | ReplayError::Worker(_) | ReplayError::Thread(_) => Exit::SystemRefused,
+                    ReplayError::Output(_) | ReplayError::Worker(_) | ReplayError::Thread(_) => {
+                        Exit::SystemRefused
+                    }
                 }
             }
         }
@@ -68,7 +78,11 @@ impl ReplayArguments {
 
     /// The wire that the captures cross: the one named, or the first.
     fn wire(&self, policy: &Policy) -> Option<Wire> {
-        let names: Vec<&str> = policy.wires().iter().map(|wire| policy.symbols().resolve(wire.name)).collect();
+        let names: Vec<&str> = policy
+            .wires()
+            .iter()
+            .map(|wire| policy.symbols().resolve(wire.name))
+            .collect();
         let found = match &self.wire {
             None => (!names.is_empty()).then_some(0),
             Some(wanted) => names.iter().position(|name| name == wanted),
@@ -78,7 +92,11 @@ impl ReplayArguments {
             complain(&format_args!(
                 "{}: no virtual wire `{wanted}`; there is {}",
                 self.config.display(),
-                if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+                if names.is_empty() {
+                    "none".to_owned()
+                } else {
+                    names.join(", ")
+                }
             ));
         }
         found.and_then(|place| u16::try_from(place).ok()).map(Wire)
@@ -95,5 +113,9 @@ fn finish(replayed: &Replayed, json: bool) -> Exit {
     for fault in &replayed.faults {
         complain(fault);
     }
-    if replayed.faults.is_empty() { Exit::Done } else { Exit::WrongInput }
+    if replayed.faults.is_empty() {
+        Exit::Done
+    } else {
+        Exit::WrongInput
+    }
 }

@@ -12,8 +12,8 @@ use std::{
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use engine::{
-    Counters, DropReason, Env, FlowRef, FragmentNote, Frame, Ingress, Outputs, Placement, Ruleset, SHARDS, Shard,
-    ShardId, ShardLimits, Sides, Verdict, place,
+    Counters, DropReason, Env, FlowRef, FragmentNote, Frame, Ingress, Outputs, Placement, Ruleset, SHARDS,
+    Shard, ShardId, ShardLimits, Sides, Verdict, place,
 };
 use packet::{Checksums, Datagram, Packet, Timestamp, Wire, parse};
 use tags::TagStore;
@@ -36,12 +36,22 @@ pub(super) struct World {
 
 impl World {
     fn env(&self) -> Env<'_> {
-        Env { ruleset: &self.ruleset, tags: &self.tags, sides: &self.sides }
+        Env {
+            ruleset: &self.ruleset,
+            tags: &self.tags,
+            sides: &self.sides,
+        }
     }
 
     fn parse<'t>(&self, tick: &'t Tick, frame: &TickFrame) -> Result<Packet<'t>, DropReason> {
         let link = frame.link_type.ok_or(DropReason::LinkType)?;
-        parse(link, tick.bytes(frame), frame.original_len as usize, self.checksums).map_err(DropReason::Malformed)
+        parse(
+            link,
+            tick.bytes(frame),
+            frame.original_len as usize,
+            self.checksums,
+        )
+        .map_err(DropReason::Malformed)
     }
 }
 
@@ -144,10 +154,6 @@ impl Crew {
         })
     }
 
-    pub(super) fn world(&self) -> &World {
-        &self.world
-    }
-
     /// Ends what is due at the start of a tick.
     pub(super) fn expire(&self, now: Timestamp, out: &mut Outputs) {
         let env = self.world.env();
@@ -202,7 +208,9 @@ impl Crew {
         let env = self.world.env();
         let mut complete = Vec::new();
         for (index, placed) in self.placed.iter().flatten().enumerate() {
-            let Some(frame) = tick.frames.get(index) else { break };
+            let Some(frame) = tick.frames.get(index) else {
+                break;
+            };
             let shard = match placed {
                 Placed::Flow(shard, _) | Placed::Fragment(shard) | Placed::Stateless(shard) => *shard,
                 Placed::Refused(_) => ShardId::FIRST,
@@ -211,23 +219,37 @@ impl Crew {
             if let Some(count) = self.frames_by_worker.get_mut(owner) {
                 *count += 1;
             }
-            let Some(work) = self.work.get_mut(owner) else { continue };
+            let Some(work) = self.work.get_mut(owner) else {
+                continue;
+            };
             match *placed {
-                Placed::Flow(shard, flow) => work.errands.push(Errand { index, shard, flow, datagram: None }),
+                Placed::Flow(shard, flow) => work.errands.push(Errand {
+                    index,
+                    shard,
+                    flow,
+                    datagram: None,
+                }),
                 Placed::Refused(reason) => {
-                    let verdict = self.shards.get(shard.index()).map(|shard| lock(shard).refuse_frames(reason, 1));
-                    work.outcomes.extend(verdict.map(|verdict| Outcome { index, verdict, datagram: None }));
+                    if let Some(shard) = self.shards.get(shard.index()) {
+                        lock(shard).refuse_frames(reason, 1);
+                    }
                 }
                 Placed::Stateless(shard) => {
-                    let (Some(shard), Ok(packet)) = (self.shards.get(shard.index()), self.world.parse(tick, frame))
+                    let (Some(shard), Ok(packet)) =
+                        (self.shards.get(shard.index()), self.world.parse(tick, frame))
                     else {
                         continue;
                     };
                     let verdict = lock(shard).stateless(&env, &whole(&self.world, frame, packet));
-                    work.outcomes.push(Outcome { index, verdict, datagram: None });
+                    work.outcomes.push(Outcome {
+                        index,
+                        verdict,
+                        datagram: None,
+                    });
                 }
                 Placed::Fragment(shard) => {
-                    let (Some(shard), Ok(packet)) = (self.shards.get(shard.index()), self.world.parse(tick, frame))
+                    let (Some(shard), Ok(packet)) =
+                        (self.shards.get(shard.index()), self.world.parse(tick, frame))
                     else {
                         continue;
                     };
@@ -260,7 +282,12 @@ impl Crew {
         match placed {
             Ok((shard, flow)) => {
                 if let Some(work) = self.work.get_mut(shard.index() % self.worker_count) {
-                    work.errands.push(Errand { index, shard, flow, datagram: Some(Box::new(datagram)) });
+                    work.errands.push(Errand {
+                        index,
+                        shard,
+                        flow,
+                        datagram: Some(Box::new(datagram)),
+                    });
                 }
             }
             Err(reason) => {
@@ -305,7 +332,10 @@ impl Crew {
     /// Ends all sessions at the end of the captures. Returns how many frames are still held.
     pub(super) fn finish(&self, now: Timestamp, out: &mut Outputs) -> u64 {
         let env = self.world.env();
-        self.shards.iter().map(|shard| lock(shard).finish(&env, now, out)).sum()
+        self.shards
+            .iter()
+            .map(|shard| lock(shard).finish(&env, now, out))
+            .sum()
     }
 
     /// The sums over all shards.
@@ -347,26 +377,31 @@ fn labour(number: usize, world: &World, shards: &[Mutex<Shard>], inbox: &Receive
 }
 
 fn place_all(world: &World, tick: &Tick, range: Range<usize>, placed: &mut Vec<Placed>) {
-    placed.extend(tick.frames.get(range).unwrap_or_default().iter().map(|frame| match world.parse(tick, frame) {
-        Err(reason) => Placed::Refused(reason),
-        Ok(packet) => match place(&packet, world.wire, world.seed) {
-            Placement::Flow(shard, flow) => Placed::Flow(shard, flow),
-            Placement::Fragment(shard) => Placed::Fragment(shard),
-            Placement::Stateless(shard) => Placed::Stateless(shard),
+    placed.extend(tick.frames.get(range).unwrap_or_default().iter().map(
+        |frame| match world.parse(tick, frame) {
+            Err(reason) => Placed::Refused(reason),
+            Ok(packet) => match place(&packet, world.wire, world.seed) {
+                Placement::Flow(shard, flow) => Placed::Flow(shard, flow),
+                Placement::Fragment(shard) => Placed::Fragment(shard),
+                Placement::Stateless(shard) => Placed::Stateless(shard),
+            },
         },
-    }));
+    ));
 }
 
 fn carry_all(world: &World, shards: &[Mutex<Shard>], tick: &Tick, work: &mut Work) {
     let env = world.env();
     for errand in work.errands.drain(..) {
-        let (Some(frame), Some(shard)) = (tick.frames.get(errand.index), shards.get(errand.shard.index())) else {
+        let (Some(frame), Some(shard)) = (tick.frames.get(errand.index), shards.get(errand.shard.index()))
+        else {
             continue;
         };
         let verdict = match &errand.datagram {
             None => {
                 // It was parsed when it was placed; parsing again is cheaper than carrying the result over.
-                let Ok(packet) = world.parse(tick, frame) else { continue };
+                let Ok(packet) = world.parse(tick, frame) else {
+                    continue;
+                };
                 let frame_in = whole(world, frame, packet);
                 lock(shard).packet(&env, frame.now, &frame_in, &errand.flow, &mut work.outputs)
             }
@@ -375,7 +410,11 @@ fn carry_all(world: &World, shards: &[Mutex<Shard>], tick: &Tick, work: &mut Wor
                 let notes = datagram.fragments.iter().map(|(note, _)| note);
                 let frame_in = Frame {
                     number: frame.number,
-                    first_number: notes.clone().map(|note| note.number).min().unwrap_or(frame.number),
+                    first_number: notes
+                        .clone()
+                        .map(|note| note.number)
+                        .min()
+                        .unwrap_or(frame.number),
                     frames: datagram.fragments.len() as u64,
                     stamp: frame.stamp,
                     ingress: Ingress::Wire(world.wire),
@@ -385,7 +424,11 @@ fn carry_all(world: &World, shards: &[Mutex<Shard>], tick: &Tick, work: &mut Wor
                 lock(shard).packet(&env, frame.now, &frame_in, &errand.flow, &mut work.outputs)
             }
         };
-        work.outcomes.push(Outcome { index: errand.index, verdict, datagram: errand.datagram });
+        work.outcomes.push(Outcome {
+            index: errand.index,
+            verdict,
+            datagram: errand.datagram,
+        });
     }
 }
 

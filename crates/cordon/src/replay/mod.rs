@@ -22,7 +22,7 @@ use ports::{CaptureError, CaptureReader, MergedReader};
 use tags::{Addresses, TagLimits, TagNames, TagStore};
 
 use self::{
-    crew::{Crew, World, WorkerLost},
+    crew::{Crew, WorkerLost, World},
     output::{LogFile, WrittenCapture},
     progress::Progress,
     tick::{Tick, TickReader},
@@ -98,7 +98,11 @@ pub(crate) fn replay(rules: &Rules, options: &Options) -> Result<Replayed, Repla
     summary.seconds = began.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let packets = summary.packets as f64;
-    summary.pps = if summary.seconds > 0.0 { packets / summary.seconds } else { 0.0 };
+    summary.pps = if summary.seconds > 0.0 {
+        packets / summary.seconds
+    } else {
+        0.0
+    };
     Ok(Replayed { summary, faults })
 }
 
@@ -133,7 +137,10 @@ impl<'a> Run<'a> {
         let limits = policy.settings().limits;
         let store = Arc::new(TagStore::new(
             Arc::clone(&rules.names),
-            TagLimits { subjects: limits.tagged_subjects, ..TagLimits::default() },
+            TagLimits {
+                subjects: limits.tagged_subjects,
+                ..TagLimits::default()
+            },
         ));
         let world = World {
             ruleset: Arc::clone(&rules.ruleset),
@@ -151,7 +158,12 @@ impl<'a> Run<'a> {
                 ..FragmentLimits::default()
             },
         };
-        let total = options.captures.iter().filter_map(|path| std::fs::metadata(path).ok()).map(|file| file.len()).sum();
+        let total = options
+            .captures
+            .iter()
+            .filter_map(|path| std::fs::metadata(path).ok())
+            .map(|file| file.len())
+            .sum();
         Ok(Self {
             rules,
             reader: TickReader::new(captures),
@@ -164,7 +176,10 @@ impl<'a> Run<'a> {
             expired: Outputs::default(),
             events: Vec::new(),
             records: Vec::new(),
-            summary: Summary { workers: options.workers, ..Summary::default() },
+            summary: Summary {
+                workers: options.workers,
+                ..Summary::default()
+            },
             now: Timestamp::ZERO,
         })
     }
@@ -176,7 +191,11 @@ impl<'a> Run<'a> {
         for frame in &tick.frames {
             self.summary.bytes += u64::from(frame.original_len);
         }
-        let held: u64 = tick.frames.iter().map(|frame| tick.bytes(frame).len() as u64 + 16).sum();
+        let held: u64 = tick
+            .frames
+            .iter()
+            .map(|frame| tick.bytes(frame).len() as u64 + 16)
+            .sum();
         self.progress.add(held);
         self.summary.packets += tick.frames.len() as u64;
         if let Some(last) = tick.frames.last() {
@@ -198,7 +217,8 @@ impl<'a> Run<'a> {
         self.crew.expire(self.now, &mut self.expired);
         self.events.extend(self.expired.drain_events());
         self.forward()?;
-        self.forwarder.expire_tags(self.now, &self.store, &mut self.records);
+        self.forwarder
+            .expire_tags(self.now, &self.store, &mut self.records);
         self.write_records()
     }
 
@@ -209,7 +229,8 @@ impl<'a> Run<'a> {
         for (_, event) in self.events.drain(..) {
             match event {
                 Event::Record(record) => {
-                    self.forwarder.record(record.time, record, policy, &self.store, &mut self.records);
+                    self.forwarder
+                        .record(record.time, record, policy, &self.store, &mut self.records);
                 }
                 Event::Fact(fact) => self.forwarder.fact(self.now, fact, policy, &mut self.records),
             }
@@ -218,7 +239,10 @@ impl<'a> Run<'a> {
     }
 
     fn write_records(&mut self) -> Result<(), ReplayError> {
-        let view = logs::View { symbols: self.rules.ruleset.policy().symbols(), tags: &self.rules.names };
+        let view = logs::View {
+            symbols: self.rules.ruleset.policy().symbols(),
+            tags: &self.rules.names,
+        };
         for record in self.records.drain(..) {
             *self.summary.logs.entry(record.log_type().name()).or_default() += 1;
             if let Some(logs) = &mut self.logs {
@@ -253,7 +277,10 @@ impl<'a> Run<'a> {
         summary.frames.forwarded = counters.forwarded;
         summary.frames.answered = counters.answered;
         summary.frames.held = held;
-        summary.frames.dropped = counters.drops().map(|(reason, count)| (reason.name(), count)).collect();
+        summary.frames.dropped = counters
+            .drops()
+            .map(|(reason, count)| (reason.name(), count))
+            .collect();
         summary.peak_rss_bytes = peak_resident();
         for entry in self.store.entries(self.now) {
             let tags = summary.tags.entry(entry.subject.to_string()).or_default();

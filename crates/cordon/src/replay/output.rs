@@ -37,13 +37,24 @@ pub(super) struct LogFile {
 
 impl LogFile {
     pub(super) fn create(path: &Path) -> Result<Self, OutputError> {
-        let file = File::create(path).map_err(|source| OutputError::Logs { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), file, buffer: Vec::with_capacity(CHUNK + 4096) })
+        let file = File::create(path).map_err(|source| OutputError::Logs {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            buffer: Vec::with_capacity(CHUNK + 4096),
+        })
     }
 
     pub(super) fn write(&mut self, record: &Record, view: View<'_>) -> Result<(), OutputError> {
         record.write_json(view, &mut self.buffer);
-        if self.buffer.len() >= CHUNK { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= CHUNK {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn finish(mut self) -> Result<(), OutputError> {
@@ -53,7 +64,10 @@ impl LogFile {
     fn flush(&mut self) -> Result<(), OutputError> {
         let written = self.file.write_all(&self.buffer);
         self.buffer.clear();
-        written.map_err(|source| OutputError::Logs { path: self.path.clone(), source })
+        written.map_err(|source| OutputError::Logs {
+            path: self.path.clone(),
+            source,
+        })
     }
 }
 
@@ -65,7 +79,9 @@ pub(super) struct WrittenCapture {
 
 impl WrittenCapture {
     pub(super) fn create(path: &Path) -> Result<Self, OutputError> {
-        Ok(Self { writer: CaptureWriter::create(path, &path.to_string_lossy())? })
+        Ok(Self {
+            writer: CaptureWriter::create(path, &path.to_string_lossy())?,
+        })
     }
 
     /// Writes what leaves in one tick, in the order of the frames that caused it.
@@ -79,7 +95,9 @@ impl WrittenCapture {
         emissions.sort_unstable_by_key(|emission| emission.order);
         let mut emissions = emissions.into_iter().peekable();
         for outcome in outcomes {
-            let Some(frame) = tick.frames.get(outcome.index) else { continue };
+            let Some(frame) = tick.frames.get(outcome.index) else {
+                continue;
+            };
             while let Some(emission) = emissions.next_if(|emission| emission.order.number <= frame.number) {
                 let length = u32::try_from(emission.bytes.len()).unwrap_or(u32::MAX);
                 self.writer.write(&CapturedFrame {
@@ -89,7 +107,9 @@ impl WrittenCapture {
                     bytes: emission.bytes,
                 })?;
             }
-            let Verdict::Forward(_) = outcome.verdict else { continue };
+            let Verdict::Forward(_) = outcome.verdict else {
+                continue;
+            };
             match &outcome.datagram {
                 None => self.writer.write(&CapturedFrame {
                     time: frame.stamp,

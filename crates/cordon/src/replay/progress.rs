@@ -20,12 +20,18 @@ impl Progress {
     pub(super) fn new(total: u64, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(total);
-            if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent:>3}%  {binary_bytes_per_sec}  {eta} left") {
+            if let Ok(style) =
+                ProgressStyle::with_template("{bar:40} {percent:>3}%  {binary_bytes_per_sec}  {eta} left")
+            {
                 bar.set_style(style);
             }
             bar
         });
-        Self { bar, read: 0, shown: 0 }
+        Self {
+            bar,
+            read: 0,
+            shown: 0,
+        }
     }
 
     pub(super) fn add(&mut self, bytes: u64) {

@@ -38,7 +38,12 @@ pub(crate) struct Sessions {
 
 impl From<SessionCounts> for Sessions {
     fn from(counts: SessionCounts) -> Self {
-        Self { tcp: counts.tcp, udp: counts.udp, icmp: counts.icmp, other: counts.other }
+        Self {
+            tcp: counts.tcp,
+            udp: counts.udp,
+            icmp: counts.icmp,
+            other: counts.other,
+        }
     }
 }
 
@@ -51,13 +56,6 @@ pub(crate) struct Frames {
     pub(crate) dropped: BTreeMap<&'static str, u64>,
 }
 
-impl Frames {
-    /// All frames that are accounted for.
-    pub(crate) fn sum(&self) -> u64 {
-        self.forwarded + self.answered + self.consumed + self.held + self.dropped.values().sum::<u64>()
-    }
-}
-
 impl Summary {
     /// The page for people.
     pub(crate) fn to_text(&self) -> String {
@@ -68,7 +66,11 @@ impl Summary {
     }
 
     fn write_text(&self, page: &mut String) -> std::fmt::Result {
-        let workers = if self.workers == 1 { "1 worker".to_owned() } else { format!("{} workers", self.workers) };
+        let workers = if self.workers == 1 {
+            "1 worker".to_owned()
+        } else {
+            format!("{} workers", self.workers)
+        };
         writeln!(
             page,
             "{} packets, {} in {:.2} s ({} packets/s, {workers}, {} resident at most)",
@@ -79,9 +81,17 @@ impl Summary {
             size(self.peak_rss_bytes),
         )?;
         if self.truncated {
-            writeln!(page, "a capture could not be read to its end; what was read is counted here")?;
+            writeln!(
+                page,
+                "a capture could not be read to its end; what was read is counted here"
+            )?;
         }
-        let Sessions { tcp, udp, icmp, other } = self.sessions;
+        let Sessions {
+            tcp,
+            udp,
+            icmp,
+            other,
+        } = self.sessions;
         writeln!(
             page,
             "\nSessions   {} tcp, {} udp, {} icmp, {} other",
@@ -91,9 +101,11 @@ impl Summary {
             grouped(other)
         )?;
         writeln!(page, "Frames     {} forwarded", grouped(self.frames.forwarded))?;
-        for (what, count) in
-            [("answered", self.frames.answered), ("consumed", self.frames.consumed), ("held", self.frames.held)]
-        {
+        for (what, count) in [
+            ("answered", self.frames.answered),
+            ("consumed", self.frames.consumed),
+            ("held", self.frames.held),
+        ] {
             if count > 0 {
                 writeln!(page, "           {} {what}", grouped(count))?;
             }
@@ -101,8 +113,20 @@ impl Summary {
         for (reason, count) in &self.frames.dropped {
             writeln!(page, "           {} dropped: {reason}", grouped(*count))?;
         }
-        let logs: Vec<String> = self.logs.iter().map(|(kind, count)| format!("{} {kind}", grouped(*count))).collect();
-        writeln!(page, "Records    {}", if logs.is_empty() { "none".to_owned() } else { logs.join(", ") })?;
+        let logs: Vec<String> = self
+            .logs
+            .iter()
+            .map(|(kind, count)| format!("{} {kind}", grouped(*count)))
+            .collect();
+        writeln!(
+            page,
+            "Records    {}",
+            if logs.is_empty() {
+                "none".to_owned()
+            } else {
+                logs.join(", ")
+            }
+        )?;
         writeln!(page, "Sinkholed  {}", grouped(self.sinkholed))?;
         if self.tags.is_empty() {
             return writeln!(page, "Tags       none");
@@ -113,7 +137,11 @@ impl Summary {
             label = "          ";
         }
         if self.tags.len() > MAX_SUBJECTS {
-            writeln!(page, "           and {} more subjects (--json lists all)", self.tags.len() - MAX_SUBJECTS)?;
+            writeln!(
+                page,
+                "           and {} more subjects (--json lists all)",
+                self.tags.len() - MAX_SUBJECTS
+            )?;
         }
         Ok(())
     }
@@ -135,7 +163,11 @@ fn grouped(number: u64) -> String {
     text
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for display, never negative")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate for display, never negative"
+)]
 fn grouped_f64(number: f64) -> String {
     grouped(number as u64)
 }
@@ -149,7 +181,11 @@ fn size(bytes: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS.get(unit).unwrap_or(&"")) }
+    if unit == 0 {
+        format!("{bytes} B")
+    } else {
+        format!("{value:.1} {}", UNITS.get(unit).unwrap_or(&""))
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +194,13 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
-        assert_eq!(["0", "999", "1,000", "1,234,567"], [0, 999, 1000, 1_234_567].map(grouped).each_ref().map(String::as_str));
+        assert_eq!(
+            ["0", "999", "1,000", "1,234,567"],
+            [0, 999, 1000, 1_234_567]
+                .map(grouped)
+                .each_ref()
+                .map(String::as_str)
+        );
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(3 << 20), "3.0 MiB");
     }
@@ -168,8 +210,19 @@ mod tests {
         let json = serde_json::to_value(Summary::default()).unwrap();
         let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
         for key in [
-            "packets", "bytes", "seconds", "pps", "workers", "frames_by_worker", "peak_rss_bytes", "truncated",
-            "sessions", "sinkholed", "frames", "logs", "tags",
+            "packets",
+            "bytes",
+            "seconds",
+            "pps",
+            "workers",
+            "frames_by_worker",
+            "peak_rss_bytes",
+            "truncated",
+            "sessions",
+            "sinkholed",
+            "frames",
+            "logs",
+            "tags",
         ] {
             assert!(keys.contains(&key), "{key}");
         }

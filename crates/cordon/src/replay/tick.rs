@@ -73,7 +73,13 @@ pub(super) struct TickReader {
 
 impl TickReader {
     pub(super) fn new(captures: MergedReader) -> Self {
-        Self { captures, ahead: Tick::default(), number: 0, now: Timestamp::ZERO, ended: false }
+        Self {
+            captures,
+            ahead: Tick::default(),
+            number: 0,
+            now: Timestamp::ZERO,
+            ended: false,
+        }
     }
 
     /// The link type the captures announce, for output that may hold no frame.
@@ -93,7 +99,10 @@ impl TickReader {
                 Ok(Some(frame)) => {
                     self.number += 1;
                     self.now = self.now.max(frame.time);
-                    let same = tick.frames.last().is_none_or(|last| ordinal(last.now) == ordinal(self.now));
+                    let same = tick
+                        .frames
+                        .last()
+                        .is_none_or(|last| ordinal(last.now) == ordinal(self.now));
                     if !same {
                         self.ahead.push(&frame, self.number, self.now);
                         break;
@@ -102,9 +111,13 @@ impl TickReader {
                 }
             }
         }
-        let Some(first) = tick.frames.first() else { return false };
+        let Some(first) = tick.frames.first() else {
+            return false;
+        };
         // A tick that was cut goes on where it stopped.
-        tick.start = tick.start.max(Timestamp::from_nanos(ordinal(first.now) * TICK_NANOS));
+        tick.start = tick
+            .start
+            .max(Timestamp::from_nanos(ordinal(first.now) * TICK_NANOS));
         true
     }
 }

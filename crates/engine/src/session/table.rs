@@ -31,7 +31,12 @@ pub(crate) struct SessionTable {
 
 impl SessionTable {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { index: HashTable::new(), slots: Vec::new(), free: Vec::new(), capacity }
+        Self {
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            capacity,
+        }
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -81,7 +86,8 @@ impl SessionTable {
         };
         let place = self.slots.get_mut(slot.0 as usize).ok_or(TableFull)?;
         *place = Some(session);
-        self.index.insert_unique(hash, Indexed { hash, slot }, |entry| entry.hash);
+        self.index
+            .insert_unique(hash, Indexed { hash, slot }, |entry| entry.hash);
         Ok(slot)
     }
 
@@ -104,6 +110,9 @@ impl SessionTable {
 
     /// All sessions, in the order of their slots.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (SlotId, &Session)> {
-        self.slots.iter().zip(0_u32..).filter_map(|(slot, id)| Some((SlotId(id), slot.as_ref()?)))
+        self.slots
+            .iter()
+            .zip(0_u32..)
+            .filter_map(|(slot, id)| Some((SlotId(id), slot.as_ref()?)))
     }
 }

@@ -91,7 +91,11 @@ impl TcpTracker {
         let mut tracker = Self {
             state,
             halves: [Half::default(); 2],
-            isn: if flags.syn() && !flags.ack() { segment.seq } else { segment.ack.wrapping_sub(1) },
+            isn: if flags.syn() && !flags.ack() {
+                segment.seq
+            } else {
+                segment.ack.wrapping_sub(1)
+            },
             resync: None,
             midstream: !flags.syn(),
         };
@@ -140,14 +144,20 @@ impl TcpTracker {
         }
         self.advance(segment, direction);
         self.resync = None;
-        if self.state == TcpState::Opening || (self.state == TcpState::Handshake && direction == Direction::ClientToServer) {
+        if self.state == TcpState::Opening
+            || (self.state == TcpState::Handshake && direction == Direction::ClientToServer)
+        {
             self.state = TcpState::Established;
         }
         if flags.fin() && !self.half(direction).fin {
             self.half_mut(direction).fin = true;
             let both = self.halves.iter().all(|half| half.fin);
             if self.state != TcpState::Closed {
-                self.state = if both { TcpState::Closed } else { TcpState::HalfClosed };
+                self.state = if both {
+                    TcpState::Closed
+                } else {
+                    TcpState::HalfClosed
+                };
             }
             return Segment::Fin;
         }
@@ -161,7 +171,11 @@ impl TcpTracker {
         let half = self.half(direction);
         if direction == Direction::ServerToClient {
             // The server opens towards the client from the same ports: simultaneous open, or reuse.
-            return if self.state == TcpState::Closed { Segment::NewConnection } else { Segment::Resynchronise };
+            return if self.state == TcpState::Closed {
+                Segment::NewConnection
+            } else {
+                Segment::Resynchronise
+            };
         }
         if half.seen && segment.seq == self.isn {
             return Segment::Accepted; // retransmitted

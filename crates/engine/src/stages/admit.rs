@@ -5,7 +5,11 @@ use std::net::IpAddr;
 use packet::{Network, Packet, VlanTags, Wire};
 use policy::{AntiSpoof, InterfaceId, Policy, WireSpec, ZoneId};
 
-use crate::{DropReason, sides::{Opening, Sides}, shard::Ingress};
+use crate::{
+    DropReason,
+    shard::Ingress,
+    sides::{Opening, Sides},
+};
 
 /// The wire that a frame came in on.
 pub(crate) fn wire_of(policy: &Policy, ingress: Ingress) -> Option<(Wire, &WireSpec)> {
@@ -17,7 +21,10 @@ pub(crate) fn wire_of(policy: &Policy, ingress: Ingress) -> Option<(Wire, &WireS
 }
 
 fn wire_with(policy: &Policy, interface: InterfaceId) -> Option<Wire> {
-    let place = policy.wires().iter().position(|spec| spec.interfaces.contains(&interface))?;
+    let place = policy
+        .wires()
+        .iter()
+        .position(|spec| spec.interfaces.contains(&interface))?;
     u16::try_from(place).ok().map(Wire)
 }
 
@@ -64,13 +71,21 @@ pub(crate) fn ends(
         Ingress::Wire(_) => {
             // The first sender seen is inside where addresses do not tell, though it is the server.
             let opening = sides.opening(client, server);
-            Opening { from_inside: opening.from_inside && !opening.undecided, ..opening }
+            Opening {
+                from_inside: opening.from_inside && !opening.undecided,
+                ..opening
+            }
         }
-        Ingress::Interface(interface) => {
-            Opening { from_inside: (interface == inner) == sender_is_client, undecided: false }
-        }
+        Ingress::Interface(interface) => Opening {
+            from_inside: (interface == inner) == sender_is_client,
+            undecided: false,
+        },
     };
-    let interfaces = if opening.from_inside { [inner, outer] } else { [outer, inner] };
+    let interfaces = if opening.from_inside {
+        [inner, outer]
+    } else {
+        [outer, inner]
+    };
     let zone = |interface| policy.zone_of(interface, vlans).ok_or(DropReason::NoZone);
     Ok(Ends {
         interfaces,

@@ -25,8 +25,14 @@ pub(crate) fn read_tags(
         policy: env.ruleset.generation(),
         ..DecidedUnder::default()
     };
-    let of_client = Context { peer: server, server_name };
-    let of_server = Context { peer: client, server_name };
+    let of_client = Context {
+        peer: server,
+        server_name,
+    };
+    let of_server = Context {
+        peer: client,
+        server_name,
+    };
     let client_until = env.tags.lookup(now, client, of_client, &mut decided.src_tags);
     let server_until = env.tags.lookup(now, server, of_server, &mut decided.dst_tags);
     decided.until = client_until.min(server_until);
@@ -78,12 +84,7 @@ pub(crate) enum Again {
 
 /// Decides a session again because tags, policy, application or name have changed. What the ends are tagged
 /// with is compared first: a change that did not touch them costs no walk over the rules.
-pub(crate) fn again(
-    session: &mut Session,
-    env: &Env<'_>,
-    now: Timestamp,
-    learnt: bool,
-) -> Again {
+pub(crate) fn again(session: &mut Session, env: &Env<'_>, now: Timestamp, learnt: bool) -> Again {
     let tuple = session.key.tuple();
     let name = session.server_name.as_deref();
     let decided = read_tags(env, now, tuple.src, tuple.dst, name);

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use inspect::{
+    dns::{self, Query, Question, Response, SinkholeAnswer},
     domains::{DomainSet, ListTag},
-    dns::{self, Question, Query, Response, SinkholeAnswer},
 };
 use logs::Fact;
 use packet::{DomainName, Udp, build};
@@ -32,7 +32,6 @@ pub(crate) struct Listed {
 
 /// Type AAAA (RFC 3596).
 const AAAA: u16 = 28;
-
 
 /// Ports on which names are asked of everyone on the link, not of a server: mDNS and LLMNR.
 fn link_local_naming(udp: &Udp<'_>) -> bool {
@@ -75,7 +74,9 @@ fn question(
             let packet = scene.packet;
             let egress = scene.ingress_of(session);
             let message = &*scene.message;
-            scene.out.emit(egress, |frame| build::udp_reply(packet, message, frame));
+            scene
+                .out
+                .emit(egress, |frame| build::udp_reply(packet, message, frame));
             Some(Verdict::Answered)
         }
     }
@@ -90,7 +91,8 @@ fn reply(
 ) -> Option<Verdict> {
     let domains = scene.env.ruleset.domains();
     if session.sinkholed_query
-        && listed_question(domains, profile, response.questions()).is_some_and(|listed| listed.action == DnsAction::Sinkhole)
+        && listed_question(domains, profile, response.questions())
+            .is_some_and(|listed| listed.action == DnsAction::Sinkhole)
     {
         return Some(Verdict::Drop(DropReason::SinkholedSession));
     }
@@ -105,7 +107,9 @@ fn reply(
             let packet = scene.packet;
             let egress = scene.egress_of(session);
             let message = &*scene.message;
-            scene.out.emit(egress, |frame| build::udp_replacement(packet, message, frame));
+            scene
+                .out
+                .emit(egress, |frame| build::udp_replacement(packet, message, frame));
             Some(Verdict::Answered)
         }
     }
@@ -117,11 +121,16 @@ pub(crate) fn listed_question<'m>(
     profile: &SpywareProfile,
     mut questions: impl Iterator<Item = Question<'m>>,
 ) -> Option<Listed> {
-    questions.find_map(|question| listed_name(domains, profile, &question.name, question.name, question.qtype))
+    questions
+        .find_map(|question| listed_name(domains, profile, &question.name, question.name, question.qtype))
 }
 
 /// The first listed name that a reply leads through: the name asked, or an alias of it.
-pub(crate) fn listed_reply(domains: &DomainSet, profile: &SpywareProfile, response: &Response<'_>) -> Option<Listed> {
+pub(crate) fn listed_reply(
+    domains: &DomainSet,
+    profile: &SpywareProfile,
+    response: &Response<'_>,
+) -> Option<Listed> {
     let question = response.questions().next()?;
     std::iter::once(question.name)
         .chain(response.aliases())
@@ -147,7 +156,10 @@ fn listed_name(
     if action == DnsAction::Allow {
         return None;
     }
-    let (v4, v6) = (profile.sinkhole.ipv4.map(IpAddr::V4), profile.sinkhole.ipv6.map(IpAddr::V6));
+    let (v4, v6) = (
+        profile.sinkhole.ipv4.map(IpAddr::V4),
+        profile.sinkhole.ipv6.map(IpAddr::V6),
+    );
     let address = if qtype == AAAA { v6.or(v4) } else { v4.or(v6) };
     Some(Listed {
         action,
@@ -161,17 +173,20 @@ fn listed_name(
 
 pub(crate) fn sinkhole_answer(profile: &SpywareProfile) -> SinkholeAnswer {
     let sinkhole = &profile.sinkhole;
-    SinkholeAnswer { ipv4: sinkhole.ipv4, ipv6: sinkhole.ipv6, fqdn: sinkhole.fqdn }
+    SinkholeAnswer {
+        ipv4: sinkhole.ipv4,
+        ipv6: sinkhole.ipv6,
+        fqdn: sinkhole.fqdn,
+    }
 }
 
 /// Writes the threat record of a listed name. `asker` is the direction in which the query travels.
-pub(crate) fn record(
-    scene: &mut Scene<'_, '_>,
-    session: &Session,
-    listed: &Listed,
-    asker: Direction,
-) {
-    let threat = Threat { listed, asker, seen: scene.direction };
+pub(crate) fn record(scene: &mut Scene<'_, '_>, session: &Session, listed: &Listed, asker: Direction) {
+    let threat = Threat {
+        listed,
+        asker,
+        seen: scene.direction,
+    };
     let record = records::listed_name(scene, session, &threat);
     scene.out.record(record);
 }
@@ -184,6 +199,9 @@ pub(crate) fn answered(scene: &mut Scene<'_, '_>, session: &mut Session) {
     }
     session.answered_dns = true;
     if !scene.env.ruleset.policy().is_resolver(ip.src) {
-        scene.out.fact(Fact::AnsweredDns { server: ip.src, client: ip.dst });
+        scene.out.fact(Fact::AnsweredDns {
+            server: ip.src,
+            client: ip.dst,
+        });
     }
 }

@@ -68,7 +68,10 @@ pub(crate) fn segment(
         return None;
     }
     let mut stream = session.dns_stream.take().unwrap_or_else(|| {
-        Box::new(DnsStream { halves: [Half::new(), Half::new()], certain: false })
+        Box::new(DnsStream {
+            halves: [Half::new(), Half::new()],
+            certain: false,
+        })
     });
     let found = read(scene, session, profile, &mut stream, tcp);
     if !session.not_dns {
@@ -108,7 +111,12 @@ fn read(
     scene.replies.clear();
     let mut is_dns = certain;
     let mut no_dns = false;
-    let Half { assembler, messages, head, .. } = half;
+    let Half {
+        assembler,
+        messages,
+        head,
+        ..
+    } = half;
     let pushed = assembler.push(first, tcp.payload, &mut |bytes: &[u8]| {
         let mut bytes = bytes;
         if !is_dns && !no_dns {
@@ -150,7 +158,9 @@ fn one_message(
 ) {
     let domains = scene.env.ruleset.domains();
     let (listed, asker) = if let Some(query) = dns::parse_query(message) {
-        let Some(listed) = names::listed_question(domains, profile, query.questions()) else { return };
+        let Some(listed) = names::listed_question(domains, profile, query.questions()) else {
+            return;
+        };
         if listed.action == DnsAction::Sinkhole {
             dns::sinkhole_reply(&query, &names::sinkhole_answer(profile), scene.message);
         }
@@ -160,7 +170,9 @@ fn one_message(
         if session.sinkholed_query {
             return;
         }
-        let Some(listed) = names::listed_reply(domains, profile, &response) else { return };
+        let Some(listed) = names::listed_reply(domains, profile, &response) else {
+            return;
+        };
         if listed.action == DnsAction::Sinkhole {
             dns::sinkhole_response(&response, &names::sinkhole_answer(profile), scene.message);
         }
@@ -205,16 +217,54 @@ fn end(scene: &mut Scene<'_, '_>, session: &mut Session, found: &Found, tcp: &Tc
                 window: tcp.window,
                 payload: chunk,
             };
-            refuse::send(session, Direction::ServerToClient, packet, direction, &segment, scene.out);
+            refuse::send(
+                session,
+                Direction::ServerToClient,
+                packet,
+                direction,
+                &segment,
+                scene.out,
+            );
             sent = sent.saturating_add(chunk.len());
         }
-        let fin = Segment { seq: advance(seq, sent), ack, flags: TcpFlags::FIN | TcpFlags::ACK, window: tcp.window, payload: &[] };
-        refuse::send(session, Direction::ServerToClient, packet, direction, &fin, scene.out);
+        let fin = Segment {
+            seq: advance(seq, sent),
+            ack,
+            flags: TcpFlags::FIN | TcpFlags::ACK,
+            window: tcp.window,
+            payload: &[],
+        };
+        refuse::send(
+            session,
+            Direction::ServerToClient,
+            packet,
+            direction,
+            &fin,
+            scene.out,
+        );
     } else {
-        refuse::toward(session, Direction::ServerToClient, packet, tcp, direction, scene.out);
+        refuse::toward(
+            session,
+            Direction::ServerToClient,
+            packet,
+            tcp,
+            direction,
+            scene.out,
+        );
     }
-    let told = refuse::toward(session, Direction::ClientToServer, packet, tcp, direction, scene.out);
-    if can_answer || told { Verdict::Answered } else { Verdict::Drop(DropReason::SinkholedSession) }
+    let told = refuse::toward(
+        session,
+        Direction::ClientToServer,
+        packet,
+        tcp,
+        direction,
+        scene.out,
+    );
+    if can_answer || told {
+        Verdict::Answered
+    } else {
+        Verdict::Drop(DropReason::SinkholedSession)
+    }
 }
 
 /// Forged replies are cut into segments that fit every path.
@@ -222,12 +272,17 @@ const MAX_SEGMENT: usize = 1220;
 
 /// What the client expects next of the server, and what it has sent itself, the withheld bytes included.
 fn client_position(session: &Session, tcp: &Tcp<'_>, direction: Direction) -> (u32, u32) {
-    let end = tcp.seq.wrapping_add(tcp.payload_len).wrapping_add(u32::from(tcp.flags.syn()));
+    let end = tcp
+        .seq
+        .wrapping_add(tcp.payload_len)
+        .wrapping_add(u32::from(tcp.flags.syn()));
     match direction {
         Direction::ClientToServer => (tcp.ack, end),
         Direction::ServerToClient => {
             let tracker = session.tcp.as_ref();
-            let seq = tracker.filter(|tracker| tracker.heard(direction)).map_or(tcp.seq, |tracker| tracker.next_seq(direction));
+            let seq = tracker
+                .filter(|tracker| tracker.heard(direction))
+                .map_or(tcp.seq, |tracker| tracker.next_seq(direction));
             (seq, tcp.ack)
         }
     }

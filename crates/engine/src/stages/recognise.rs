@@ -26,12 +26,17 @@ pub(crate) fn payload(
     let fresh = match transport {
         Transport::Tcp(tcp) => in_order(session, tcp, direction),
         Transport::Udp(udp) => udp.payload,
-        Transport::Icmp(_) | Transport::Other { .. } | Transport::Fragment { .. } => return Learnt::default(),
+        Transport::Icmp(_) | Transport::Other { .. } | Transport::Fragment { .. } => {
+            return Learnt::default();
+        }
     };
     if fresh.is_empty() {
         return Learnt::default();
     }
-    Learnt { app: application(session, env, fresh, direction), name: server_name(session, transport, fresh, direction) }
+    Learnt {
+        app: application(session, env, fresh, direction),
+        name: server_name(session, transport, fresh, direction),
+    }
 }
 
 /// The part of a segment that continues what was seen; nothing where it is old or a hole lies before it.
@@ -62,8 +67,13 @@ fn application(session: &mut Session, env: &Env<'_>, payload: &[u8], direction: 
         return false;
     }
     let tuple = session.key.tuple();
-    let ports = Ports { client: tuple.sport, server: tuple.dport };
-    let found = session.detector.feed(ports, direction == Direction::ClientToServer, payload);
+    let ports = Ports {
+        client: tuple.sport,
+        server: tuple.dport,
+    };
+    let found = session
+        .detector
+        .feed(ports, direction == Direction::ClientToServer, payload);
     session.recognition = match found {
         Found::Recognised(application) => Recognition::Settled(env.ruleset.app(application)),
         Found::NeedMore => Recognition::Looking,
@@ -73,7 +83,12 @@ fn application(session: &mut Session, env: &Env<'_>, payload: &[u8], direction: 
     matches!(session.recognition, Recognition::Settled(_))
 }
 
-fn server_name(session: &mut Session, transport: &Transport<'_>, payload: &[u8], direction: Direction) -> bool {
+fn server_name(
+    session: &mut Session,
+    transport: &Transport<'_>,
+    payload: &[u8],
+    direction: Direction,
+) -> bool {
     if direction != Direction::ClientToServer || !matches!(transport, Transport::Tcp(_)) {
         return false;
     }

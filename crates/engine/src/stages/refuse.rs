@@ -3,7 +3,10 @@
 //! RFC 5961 §3.2: a reset counts only at exactly the byte its receiver expects. What an end expects is
 //! what the other end has sent past here, since nothing of the packet at hand has gone on.
 
-use packet::{Packet, Tcp, TcpFlags, build::{self, Segment}};
+use packet::{
+    Packet, Tcp, TcpFlags,
+    build::{self, Segment},
+};
 use policy::Action;
 
 use crate::{
@@ -100,7 +103,11 @@ fn reset_segment(
         return Some(Segment {
             seq,
             ack: tcp.ack,
-            flags: if tcp.flags.ack() { TcpFlags::RST | TcpFlags::ACK } else { TcpFlags::RST },
+            flags: if tcp.flags.ack() {
+                TcpFlags::RST | TcpFlags::ACK
+            } else {
+                TcpFlags::RST
+            },
             window: 0,
             payload: &[],
         });
@@ -112,5 +119,11 @@ fn reset_segment(
         .wrapping_add(u32::from(tcp.flags.syn()))
         .wrapping_add(u32::from(tcp.flags.fin()));
     let seq = if tcp.flags.ack() { tcp.ack } else { 0 };
-    Some(Segment { seq, ack, flags: TcpFlags::RST | TcpFlags::ACK, window: 0, payload: &[] })
+    Some(Segment {
+        seq,
+        ack,
+        flags: TcpFlags::RST | TcpFlags::ACK,
+        window: 0,
+        payload: &[],
+    })
 }
