@@ -26,18 +26,26 @@ macro_rules! applications {
 }
 
 applications! {
+    /// Border gateway protocol.
+    Bgp = "bgp",
     /// `BitTorrent`, peers and DHT.
     BitTorrent = "bittorrent",
     /// DHCP for IPv4.
     Dhcp = "dhcp",
+    /// DHCP for IPv6.
+    Dhcpv6 = "dhcpv6",
     /// DNS over UDP or TCP, on any port.
     Dns = "dns",
     /// DNS in TLS on its own port (RFC 7858).
     DnsOverTls = "dns-over-tls",
     /// FTP, the control connection.
     Ftp = "ftp",
+    /// Git's own protocol.
+    Git = "git-base",
     /// Generic Routing Encapsulation.
     Gre = "gre",
+    /// HTTP asked to carry something else (CONNECT).
+    HttpProxy = "http-proxy",
     /// ICMP of either family, other than echo.
     Icmp = "icmp",
     /// IGMP.
@@ -48,6 +56,8 @@ applications! {
     Imap = "imap",
     /// `IPsec`'s encapsulated payload.
     IpsecEsp = "ipsec-esp",
+    /// The same inside UDP (RFC 3948).
+    IpsecEspUdp = "ipsec-esp-udp",
     /// Kerberos.
     Kerberos = "kerberos",
     /// LDAP in the clear.
@@ -60,26 +70,38 @@ applications! {
     Mqtt = "mqtt",
     /// Remote Desktop.
     MsRdp = "ms-rdp",
+    /// Microsoft's remote procedure calls.
+    MsRpc = "msrpc-base",
     /// SMB over TCP.
     MsSmb = "ms-smb",
+    /// SQL Server.
+    MsSql = "mssql-db",
     /// `MySQL`.
     Mysql = "mysql",
     /// `NetBIOS` datagrams.
     NetbiosDg = "netbios-dg",
     /// `NetBIOS` name service.
     NetbiosNs = "netbios-ns",
+    /// `NetBIOS` sessions.
+    NetbiosSs = "netbios-ss",
     /// Network Time Protocol.
     Ntp = "ntp",
+    /// `OpenVPN`.
+    OpenVpn = "open-vpn",
     /// Echo of ICMP, either family.
     Ping = "ping",
     /// POP3 in the clear.
     Pop3 = "pop3",
     /// `PostgreSQL`.
     Postgres = "postgres",
+    /// Point-to-point tunnelling protocol, the control connection.
+    Pptp = "pptp",
     /// QUIC, HTTP/3 or another.
     Quic = "quic",
     /// RADIUS.
     Radius = "radius",
+    /// Real-time transport protocol.
+    Rtp = "rtp-base",
     /// Real-time streaming protocol.
     Rtsp = "rtsp",
     /// Session initiation protocol.
@@ -104,8 +126,12 @@ applications! {
     Telnet = "telnet",
     /// Trivial file transfer.
     Tftp = "tftp",
+    /// Remote frame buffers.
+    Vnc = "vnc-base",
     /// HTTP in the clear, version 1 or 2.
     WebBrowsing = "web-browsing",
+    /// `WireGuard`.
+    Wireguard = "wireguard",
 }
 
 impl Application {

@@ -2,7 +2,7 @@
 
 use packet::IpProtocol;
 
-use crate::{Application, dns};
+use crate::{Application, signature};
 
 /// The ports of a session, as the two sides see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,20 +29,7 @@ const PREFIX: usize = 40;
 /// Payloads looked at before giving up.
 const MAX_TRIES: u8 = 8;
 
-/// How HTTP/1 begins, from either side.
-const METHODS: [&[u8]; 9] = [
-    b"GET ",
-    b"POST ",
-    b"HEAD ",
-    b"PUT ",
-    b"DELETE ",
-    b"OPTIONS ",
-    b"CONNECT ",
-    b"PATCH ",
-    b"HTTP/1.",
-];
-
-/// The first bytes one side sent.
+/// The first bytes one side sent; of datagrams, those of the last.
 #[derive(Clone, Copy, Debug)]
 struct Prefix {
     len: u8,
@@ -64,6 +51,10 @@ impl Prefix {
             *place = *byte;
             self.len = self.len.saturating_add(1);
         }
+    }
+
+    fn is_full(&self) -> bool {
+        usize::from(self.len) == PREFIX
     }
 }
 
@@ -96,62 +87,55 @@ impl AppDetector {
             return Recognition::NeedMore;
         }
         let found = match self.protocol {
-            IpProtocol::UDP => datagram(ports, payload),
+            IpProtocol::UDP => self.datagram(ports, from_client, payload),
             IpProtocol::TCP => self.stream(ports, from_client, payload),
             protocol => Application::of_protocol(protocol, false),
         };
         self.tries = self.tries.saturating_add(1);
         match found {
             Some(application) => Recognition::Recognised(application),
-            None if self.tries >= MAX_TRIES => Recognition::Unknown,
+            None if self.tries >= MAX_TRIES || self.client.is_full() && self.server.is_full() => {
+                self.hopeless()
+            }
             None => Recognition::NeedMore,
         }
     }
 
-    fn stream(&mut self, ports: Ports, from_client: bool, payload: &[u8]) -> Option<Application> {
-        let prefix = if from_client {
-            &mut self.client
+    /// Datagrams get all their tries; a stream's beginning does not change once it is there.
+    fn hopeless(&self) -> Recognition {
+        if self.protocol == IpProtocol::TCP || self.tries >= MAX_TRIES {
+            Recognition::Unknown
         } else {
-            &mut self.server
-        };
-        let first = prefix.len == 0;
-        prefix.append(payload);
-        let seen = if first { payload } else { prefix.as_slice() };
-        if dns::looks_like_dns_tcp(seen) == dns::Likeness::Yes {
-            return Some(Application::Dns);
+            Recognition::NeedMore
         }
-        if seen.starts_with(b"SSH-") {
-            return Some(Application::Ssh);
-        }
-        if let [0x16, 3, 0..=4, _, _, 1 | 2, ..] = seen {
-            return Some(if ports.server == 853 {
-                Application::DnsOverTls
-            } else {
-                Application::Ssl
-            });
-        }
-        METHODS
-            .iter()
-            .any(|method| seen.starts_with(method))
-            .then_some(Application::WebBrowsing)
     }
-}
 
-fn datagram(ports: Ports, payload: &[u8]) -> Option<Application> {
-    if ports.client == 5353 && ports.server == 5353 {
-        return Some(Application::Mdns);
+    fn stream(&mut self, ports: Ports, from_client: bool, payload: &[u8]) -> Option<Application> {
+        let (mine, other) = if from_client {
+            (&mut self.client, &self.server)
+        } else {
+            (&mut self.server, &self.client)
+        };
+        // A first segment is read where it is: a signature may look further than what is kept.
+        let first = mine.len == 0;
+        mine.append(payload);
+        let seen = if first { payload } else { mine.as_slice() };
+        signature::stream(ports, from_client, seen, other.as_slice(), mine.is_full())
     }
-    if ports.server == 5355 {
-        return Some(Application::Llmnr);
+
+    fn datagram(&mut self, ports: Ports, from_client: bool, payload: &[u8]) -> Option<Application> {
+        let (mine, other) = if from_client {
+            (&mut self.client, &self.server)
+        } else {
+            (&mut self.server, &self.client)
+        };
+        let heard = signature::Heard {
+            same: mine.as_slice(),
+            other: other.as_slice(),
+        };
+        let found = signature::datagram(ports, heard, payload);
+        *mine = Prefix::EMPTY;
+        mine.append(payload);
+        found
     }
-    if dns::parse_query(payload).is_some() || dns::parse_response(payload).is_some() {
-        return Some(Application::Dns);
-    }
-    if ports.server == 123 && payload.len() >= 48 {
-        return Some(Application::Ntp);
-    }
-    if let [0xc0..=0xff, 0, 0, 0, 1, ..] = payload {
-        return Some(Application::Quic);
-    }
-    None
 }

@@ -20,6 +20,7 @@ mod detector;
 pub mod dns;
 pub mod domains;
 mod server_name;
+mod signature;
 
 pub use application::Application;
 pub use detector::{AppDetector, Ports, Recognition};

@@ -224,8 +224,29 @@ impl Record {
 /// The mnemonic of a record type, as in zone files; `TYPE123` where there is none (RFC 3597 §5).
 pub fn record_type_name(number: u16) -> Cow<'static, str> {
     let known = RecordType::from(number);
-    if matches!(known, RecordType::Unknown(_)) {
-        return Cow::Owned(format!("TYPE{number}"));
+    if !matches!(known, RecordType::Unknown(_)) {
+        return Cow::Borrowed(known.into());
     }
-    Cow::Borrowed(known.into())
+    // Types that hickory-proto has no decoder for (IANA DNS Parameters).
+    Cow::Borrowed(match number {
+        11 => "WKS",
+        14 => "MINFO",
+        17 => "RP",
+        18 => "AFSDB",
+        27 => "GPOS",
+        29 => "LOC",
+        36 => "KX",
+        42 => "APL",
+        45 => "IPSECKEY",
+        49 => "DHCID",
+        55 => "HIP",
+        63 => "ZONEMD",
+        99 => "SPF",
+        108 => "EUI48",
+        109 => "EUI64",
+        249 => "TKEY",
+        253 => "MAILB",
+        256 => "URI",
+        _ => return Cow::Owned(format!("TYPE{number}")),
+    })
 }

@@ -27,8 +27,9 @@ pub struct Response<'m> {
     alias_count: usize,
 }
 
-/// Reads a response (QR 1, OPCODE 0) with at most four questions; `None` for anything else.
+/// Reads a response (QR 1, OPCODE 0) that repeats one to four questions; `None` for anything else.
 ///
+/// Random bytes do not pass: the questions' names must be valid.
 /// The chain of aliases starts at the first question. Records may stand in any order, a chain that loops
 /// ends where it began, and records behind damage or a cut are not seen.
 pub fn parse_response(message: &[u8]) -> Option<Response<'_>> {
@@ -142,7 +143,7 @@ impl<'m> Response<'m> {
         self.edns
     }
 
-    /// What was asked: none to four questions.
+    /// What was asked: one to four questions.
     pub fn questions(&self) -> impl Iterator<Item = Question<'m>> + use<'m> {
         questions(self.message, self.header.questions)
     }

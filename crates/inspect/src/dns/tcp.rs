@@ -1,12 +1,9 @@
 //! DNS over TCP: each message stands behind its length in two bytes (RFC 1035 §4.2.2).
 
-use super::message::{HEADER_LEN, Header, skip_question};
-use super::query::MAX_QUESTIONS;
+use super::likeness::MIN_MESSAGE;
 
 /// The longest message that is put together by default, in bytes. A query is a few hundred at most.
 pub const DEFAULT_MAX_MESSAGE: usize = 8 * 1024;
-/// The smallest message with a question: header, root name, type, class.
-const MIN_MESSAGE: usize = HEADER_LEN + 5;
 
 /// Splits the byte stream of one direction into messages.
 ///
@@ -117,76 +114,4 @@ impl TcpMessages {
 fn split_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<2>()?;
     Some((usize::from(u16::from_be_bytes(*length)), rest))
-}
-
-/// Whether something is DNS over TCP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Likeness {
-    /// It is not, whatever follows.
-    No,
-    /// It may be; more bytes will tell.
-    Undecided,
-    /// It is.
-    Yes,
-}
-
-/// Whether the first bytes of a stream's direction are DNS over TCP, a query or a response.
-///
-/// `Yes` once the first message's header and questions are seen and valid.
-pub fn looks_like_dns_tcp(first: &[u8]) -> Likeness {
-    let Some((length, message)) = split_length(first) else {
-        return Likeness::Undecided;
-    };
-    if length < MIN_MESSAGE {
-        return Likeness::No;
-    }
-    let message = message.get(..length).unwrap_or(message);
-    let whole = message.len() == length;
-    let Some(header) = Header::parse(message) else {
-        // The flags may already tell.
-        return match message.get(2) {
-            Some(flags) if flags & 0x78 != 0 => Likeness::No,
-            _ => Likeness::Undecided,
-        };
-    };
-    if !plausible(&header, length) {
-        return Likeness::No;
-    }
-    let mut at = HEADER_LEN;
-    for _ in 0..header.questions {
-        match skip_question(message, at) {
-            Some(end) => at = end,
-            None if whole || broken(message, at) => return Likeness::No,
-            None => return Likeness::Undecided,
-        }
-    }
-    Likeness::Yes
-}
-
-/// Whether counts and flags could be those of a DNS message of `length` bytes.
-fn plausible(header: &Header, length: usize) -> bool {
-    let questions = usize::from(header.questions);
-    let room = length
-        .saturating_sub(HEADER_LEN)
-        .saturating_sub(questions.saturating_mul(5));
-    header.flags.opcode() == 0
-        && (1..=u16::from(MAX_QUESTIONS)).contains(&header.questions)
-        && header.records() <= room / super::query::MIN_RECORD
-        && (header.flags.response() || header.answers == 0)
-}
-
-/// Whether the name at `at` is wrong in the bytes that are there.
-fn broken(message: &[u8], at: usize) -> bool {
-    let mut at = at;
-    while let Some(&length) = message.get(at) {
-        match length {
-            1..=63 => at = at.saturating_add(1).saturating_add(usize::from(length)),
-            0 | 0xc0.. => return false,
-            _ => return true,
-        }
-        if at > HEADER_LEN.saturating_add(4 * 260) {
-            return true;
-        }
-    }
-    false
 }
