@@ -3,6 +3,8 @@
 mod deadlines;
 mod table;
 mod tcp;
+#[cfg(test)]
+mod tcp_tests;
 
 use inspect::{AppDetector, ServerNameFinder};
 use logs::SessionEndReason;

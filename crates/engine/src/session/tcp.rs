@@ -218,7 +218,9 @@ impl TcpTracker {
             self.state = TcpState::Closed;
             return Segment::Reset;
         }
-        Segment::UnverifiedReset
+        // Behind what its receiver expects it is no more in the window than beyond it (RFC 5961 §3.2).
+        let expected = self.expected_by_receiver(direction).unwrap_or(self.half(direction).end);
+        if after(expected, segment.seq) { Segment::OutOfWindow } else { Segment::UnverifiedReset }
     }
 
     /// The first segment of one side fixes where its sequence numbers start.

@@ -1,1 +1,0 @@
-//! Benchmarks of cordon; see `docs/PERFORMANCE.md`.
