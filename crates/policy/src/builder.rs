@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::address_group::{AddressBook, Cycle};
 use crate::category::HostPatterns;
-use crate::criteria::{AddressColumn, Criteria, ServiceColumn, ZoneSet, applications, categories, zones};
+use crate::criteria::{AddressColumn, Criteria, ServiceColumn, applications, categories, zones};
 use crate::draft::{DecryptionRuleDraft, SecurityRuleDraft, ServiceDraft, ZoneDraft};
+use crate::id_set::IdSet;
 use crate::policy::{Parts, Policy, ZoneTable};
 use crate::{
     Action, AddressGroup, AddressGroupId, AddressId, AddressObject, AddressRef, CategoryId, CategorySet,
@@ -88,7 +89,7 @@ impl PolicyBuilder {
     /// Security rules and decryption rules, each.
     pub const MAX_RULES: usize = 65_536;
     /// Zones.
-    pub const MAX_ZONES: usize = ZoneSet::CAPACITY;
+    pub const MAX_ZONES: usize = IdSet::CAPACITY;
     /// URL categories.
     pub const MAX_CATEGORIES: usize = CategorySet::CAPACITY;
     /// Interfaces, wires, lists and profiles, each.

@@ -9,46 +9,42 @@ use std::str::FromStr;
 use packet::{DomainName, InvalidName};
 
 use crate::CategoryId;
+use crate::id_set::IdSet;
 
 /// A set of URL categories; a host can be in several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct CategorySet([u64; 4]);
+pub struct CategorySet(IdSet);
 
 impl CategorySet {
     /// No category.
-    pub const NONE: Self = Self([0; 4]);
+    pub const NONE: Self = Self(IdSet::NONE);
     /// Ids are below this; the builder refuses more categories.
-    pub const CAPACITY: usize = 256;
+    pub const CAPACITY: usize = IdSet::CAPACITY;
 
     /// Adds a category. One beyond [`CategorySet::CAPACITY`] exists in no policy and is ignored.
     pub fn insert(&mut self, category: CategoryId) {
-        if let Some(word) = self.0.get_mut(category.index() / 64) {
-            *word |= 1 << (category.index() % 64);
-        }
+        self.0.insert(category.index());
     }
 
     /// Whether the category is in the set.
     pub fn contains(&self, category: CategoryId) -> bool {
-        let word = self.0.get(category.index() / 64).copied().unwrap_or(0);
-        word & (1 << (category.index() % 64)) != 0
+        self.0.contains(category.index())
     }
 
     /// Whether the sets have a category in common.
     pub fn intersects(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
+        self.0.intersects(&other.0)
     }
 
     /// Whether every category of `other` is in this set.
     pub fn is_superset(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).all(|(a, b)| b & !a == 0)
+        self.0.is_superset(&other.0)
     }
 
     /// What is in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        let mut out = *self;
-        out.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a |= b);
-        out
+        Self(self.0.union(&other.0))
     }
 
     /// Whether there is none.
@@ -57,11 +53,8 @@ impl CategorySet {
     }
 
     /// The categories in order of their ids.
-    pub fn iter(&self) -> impl Iterator<Item = CategoryId> {
-        let set = *self;
-        (0..256)
-            .map(CategoryId)
-            .filter(move |&category| set.contains(category))
+    pub fn iter(&self) -> impl Iterator<Item = CategoryId> + use<> {
+        self.0.iter().map(|number| CategoryId(number.into()))
     }
 
     /// The category that a record names: the one with the lowest id.

@@ -6,6 +6,8 @@
 use packet::{FlowTuple, IpProtocol};
 
 use crate::address_group::{AddressBook, CarriedTags, Flattened};
+use crate::app_set::AppSet;
+use crate::id_set::IdSet;
 use crate::{AppId, AppKnowledge, CategoryId, CategorySet, Service, ZoneId};
 
 /// A column of a draft: everything, or one of these.
@@ -98,43 +100,6 @@ pub(crate) struct Facts<'a> {
     pub(crate) dst: CarriedTags<'a>,
 }
 
-/// Zones as bits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ZoneSet([u64; 4]);
-
-impl ZoneSet {
-    /// Ids are below this; the builder refuses more zones.
-    pub(crate) const CAPACITY: usize = 256;
-
-    fn new(zones: &Criterion<ZoneId>) -> Self {
-        let Criterion::Of(zones) = zones else {
-            return Self([u64::MAX; 4]);
-        };
-        let mut set = [0; 4];
-        for zone in zones {
-            if let Some(word) = set.get_mut(zone.index() / 64) {
-                *word |= 1 << (zone.index() % 64);
-            }
-        }
-        Self(set)
-    }
-
-    pub(crate) fn contains(&self, zone: ZoneId) -> bool {
-        let word = self.0.get(zone.index() / 64).copied().unwrap_or(0);
-        word & (1 << (zone.index() % 64)) != 0
-    }
-}
-
-impl ZoneSet {
-    pub(crate) fn is_superset(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).all(|(a, b)| b & !a == 0)
-    }
-
-    pub(crate) fn is_disjoint(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).all(|(a, b)| a & b == 0)
-    }
-}
-
 /// A compiled `source` or `destination`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AddressColumn {
@@ -153,35 +118,6 @@ impl AddressColumn {
     }
 }
 
-/// Applications as bits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct AppSet([u64; 4]);
-
-const _: () = assert!(AppId::COUNT <= 256, "AppSet needs more words");
-
-impl AppSet {
-    fn new(apps: &[AppId]) -> Self {
-        let mut set = [0; 4];
-        for app in apps {
-            if let Some(word) = set.get_mut(app.index() / 64) {
-                *word |= 1 << (app.index() % 64);
-            }
-        }
-        Self(set)
-    }
-
-    pub(crate) fn contains(&self, app: AppId) -> bool {
-        let word = self.0.get(app.index() / 64).copied().unwrap_or(0);
-        word & (1 << (app.index() % 64)) != 0
-    }
-}
-
-impl AppSet {
-    pub(crate) fn is_superset(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).all(|(a, b)| b & !a == 0)
-    }
-}
-
 /// A compiled `service`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ServiceColumn {
@@ -196,8 +132,8 @@ pub(crate) enum ServiceColumn {
 pub(crate) struct Criteria {
     pub(crate) disabled: bool,
     pub(crate) rule_type: RuleType,
-    pub(crate) from: ZoneSet,
-    pub(crate) to: ZoneSet,
+    pub(crate) from: IdSet,
+    pub(crate) to: IdSet,
     pub(crate) source: AddressColumn,
     pub(crate) destination: AddressColumn,
     pub(crate) applications: Option<AppSet>,
@@ -206,23 +142,20 @@ pub(crate) struct Criteria {
 }
 
 /// The zones of a draft, compiled: an intrazone rule's `to` says nothing.
-pub(crate) fn zones(
-    rule_type: RuleType,
-    from: &Criterion<ZoneId>,
-    to: &Criterion<ZoneId>,
-) -> (ZoneSet, ZoneSet) {
+pub(crate) fn zones(rule_type: RuleType, from: &Criterion<ZoneId>, to: &Criterion<ZoneId>) -> (IdSet, IdSet) {
+    let set = |zones: &Criterion<ZoneId>| match zones {
+        Criterion::Any => IdSet::ALL,
+        Criterion::Of(zones) => zones.iter().map(|zone| zone.index()).collect(),
+    };
     let implied = rule_type == RuleType::Intrazone;
-    (
-        ZoneSet::new(from),
-        ZoneSet::new(if implied { &Criterion::Any } else { to }),
-    )
+    (set(from), set(if implied { &Criterion::Any } else { to }))
 }
 
 /// The applications of a draft, compiled.
 pub(crate) fn applications(apps: &Criterion<AppId>) -> Option<AppSet> {
     match apps {
         Criterion::Any => None,
-        Criterion::Of(apps) => Some(AppSet::new(apps)),
+        Criterion::Of(apps) => Some(apps.iter().copied().collect()),
     }
 }
 
@@ -274,9 +207,9 @@ impl Criteria {
         };
         if self.disabled {
             Some(Column::Disabled)
-        } else if !self.from.contains(from) {
+        } else if !self.from.contains(from.index()) {
             Some(Column::From)
-        } else if !self.to.contains(to) {
+        } else if !self.to.contains(to.index()) {
             Some(Column::To)
         } else if !fits {
             Some(Column::RuleType)
@@ -293,16 +226,22 @@ impl Criteria {
             dport,
             ..
         } = *facts.tuple;
-        let wanted = |app: AppId| self.applications.as_ref().is_none_or(|apps| apps.contains(app));
-        match facts.app {
-            AppKnowledge::Known(app) if !wanted(app) => return Err(Column::Application),
-            // An application that never runs over this protocol will not turn up.
-            AppKnowledge::Unknown if !AppId::all().any(|app| wanted(app) && app.runs_over(protocol)) => {
-                return Err(Column::Application);
+        let wanted = |apps: &AppSet| self.applications.is_none_or(|wanted| wanted.intersects(apps));
+        let open = match facts.app {
+            AppKnowledge::Known(app) => {
+                if !self.applications.is_none_or(|wanted| wanted.contains(app)) {
+                    return Err(Column::Application);
+                }
+                false
             }
-            AppKnowledge::Known(_) | AppKnowledge::Unknown => {}
-        }
-        let open = matches!(facts.app, AppKnowledge::Unknown);
+            AppKnowledge::Unknown => {
+                // An application that never runs over this protocol will not turn up.
+                if !wanted(AppSet::over(protocol)) {
+                    return Err(Column::Application);
+                }
+                true
+            }
+        };
         match &self.service {
             ServiceColumn::Any => Ok(open && self.applications.is_some()),
             ServiceColumn::Of(services) => {
@@ -313,10 +252,9 @@ impl Criteria {
                     .ok_or(Column::Service)
             }
             ServiceColumn::ApplicationDefault => {
-                let at_home = |app: AppId| wanted(app) && app.is_default(protocol, dport);
                 let possible = match facts.app {
-                    AppKnowledge::Known(app) => at_home(app),
-                    AppKnowledge::Unknown => AppId::all().any(at_home),
+                    AppKnowledge::Known(app) => app.is_default(protocol, dport),
+                    AppKnowledge::Unknown => wanted(AppSet::at_home(protocol, dport)),
                 };
                 possible.then_some(open).ok_or(Column::Service)
             }

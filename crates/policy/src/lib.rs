@@ -7,6 +7,7 @@
 
 mod address;
 mod address_group;
+mod app_set;
 mod application;
 mod builder;
 mod category;
@@ -14,6 +15,7 @@ mod criteria;
 mod decryption;
 mod draft;
 mod explain;
+mod id_set;
 mod ids;
 mod interval_map;
 mod networks;

@@ -3,7 +3,8 @@
 //! Only what is certain from the configuration is found: a rule that several others cover together is
 //! not, nor what depends on which addresses carry which tags.
 
-use crate::criteria::{AddressColumn, AppSet, Criteria, ServiceColumn};
+use crate::app_set::AppSet;
+use crate::criteria::{AddressColumn, Criteria, ServiceColumn};
 use crate::{CategorySet, DecryptionRuleId, Policy, RuleId, RuleType};
 
 impl Policy {
@@ -52,7 +53,7 @@ impl Criteria {
         let stays = other.rule_type == RuleType::Intrazone;
         // An intrazone rule's sessions go where they come from.
         let to = if stays { &other.from } else { &other.to };
-        let crosses = other.rule_type == RuleType::Interzone || other.from.is_disjoint(&other.to);
+        let crosses = other.rule_type == RuleType::Interzone || !other.from.intersects(&other.to);
         let fits = match self.rule_type {
             RuleType::Universal => true,
             RuleType::Intrazone => stays,
