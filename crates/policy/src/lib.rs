@@ -21,6 +21,8 @@ mod interval_map;
 mod networks;
 mod policy;
 mod profile;
+mod rule_bits;
+mod rule_index;
 mod security;
 mod service;
 mod settings;

@@ -11,6 +11,7 @@ use crate::address_group::{AddressBook, Flattened};
 use crate::category::HostPatterns;
 use crate::criteria::Facts;
 use crate::decryption::FirstDecryptionMatch;
+use crate::rule_index::RuleIndex;
 use crate::security::FirstMatch;
 use crate::{
     Action, AddressGroup, AddressGroupId, AddressObject, AntiSpoof, AppKnowledge, CategoryId, CategorySet,
@@ -23,6 +24,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Policy {
     parts: Parts,
+    /// Over the security rules and the default rules behind them.
+    rule_index: RuleIndex,
+    decryption_index: RuleIndex,
     /// What ids of other policies get.
     nowhere: Zone,
     no_profile: SpywareProfile,
@@ -55,7 +59,16 @@ pub(crate) struct Parts {
 
 impl Policy {
     pub(crate) fn new(parts: Parts) -> Self {
+        let zones = parts.zones.len();
+        let security = parts
+            .rules
+            .iter()
+            .chain(&parts.default_rules)
+            .map(|rule| &rule.criteria);
+        let decryption = parts.decryption_rules.iter().map(|rule| &rule.criteria);
         Self {
+            rule_index: RuleIndex::build(security, zones, &parts.book),
+            decryption_index: RuleIndex::build(decryption, zones, &parts.book),
             parts,
             nowhere: Zone {
                 name: Symbol::EMPTY,
@@ -83,26 +96,32 @@ impl Policy {
     pub fn decide(&self, query: &Query<'_>) -> Decision {
         let facts = self.facts(query);
         let mut first = FirstMatch::default();
-        for (id, rule) in self.rules() {
-            let found = rule.criteria.check(&self.parts.book, &facts);
-            if let ControlFlow::Break(decision) = first.visit(id, rule.action, found) {
-                return decision;
-            }
+        let decided = self.rule_index.visit(&facts, |number| {
+            let id = RuleId(narrow(number));
+            let rule = self.rule(id);
+            first.visit(id, rule.action, rule.criteria.check(&self.parts.book, &facts))
+        });
+        match decided {
+            ControlFlow::Break(decision) => decision,
+            ControlFlow::Continue(()) => self.nothing_matches(),
         }
-        self.nothing_matches()
     }
 
     /// What the decryption rules say of a session.
     pub fn decide_decryption(&self, query: &DecryptionQuery<'_>) -> DecryptionDecision {
         let facts = self.decryption_facts(query);
         let mut first = FirstDecryptionMatch::default();
-        for (id, rule) in self.decryption_rules() {
-            let found = rule.criteria.check(&self.parts.book, &facts);
-            if let ControlFlow::Break(decision) = first.visit(id, rule, found) {
-                return decision;
-            }
+        let decided = self.decryption_index.visit(&facts, |number| {
+            let id = DecryptionRuleId(narrow(number));
+            let Some(rule) = self.decryption_rule(id) else {
+                return ControlFlow::Continue(());
+            };
+            first.visit(id, rule, rule.criteria.check(&self.parts.book, &facts))
+        });
+        match decided {
+            ControlFlow::Break(decision) => decision,
+            ControlFlow::Continue(()) => first.none(),
         }
-        first.none()
     }
 
     pub(crate) fn facts<'a>(&'a self, query: &'a Query<'_>) -> Facts<'a> {

@@ -41,6 +41,23 @@ impl PortSet {
             .all(|inner| self.0.iter().any(|outer| within(inner, outer)))
     }
 
+    /// Joins several sets.
+    pub(crate) fn union<'a>(sets: impl IntoIterator<Item = &'a Self>) -> Self {
+        Self::joined(sets.into_iter().flat_map(|set| set.0.iter().copied()).collect())
+    }
+
+    fn joined(mut ranges: Vec<(u16, u16)>) -> Self {
+        ranges.sort_unstable();
+        let mut joined: Vec<(u16, u16)> = Vec::new();
+        for (first, last) in ranges {
+            match joined.last_mut() {
+                Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+                _ => joined.push((first, last)),
+            }
+        }
+        Self(joined)
+    }
+
     /// The ranges in order, both ends included, with a gap between any two.
     pub fn ranges(&self) -> &[(u16, u16)] {
         &self.0
@@ -61,15 +78,7 @@ impl FromStr for PortSet {
             }
             ranges.push((first, last));
         }
-        ranges.sort_unstable();
-        let mut joined: Vec<(u16, u16)> = Vec::new();
-        for (first, last) in ranges {
-            match joined.last_mut() {
-                Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
-                _ => joined.push((first, last)),
-            }
-        }
-        Ok(Self(joined))
+        Ok(Self::joined(ranges))
     }
 }
 

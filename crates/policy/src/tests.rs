@@ -7,6 +7,8 @@ use tags::{TagId, TagNames, TagSet};
 
 use crate::*;
 
+mod reference;
+
 /// Two zones, and names for what tests add.
 struct Lab {
     builder: PolicyBuilder,
