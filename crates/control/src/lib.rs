@@ -6,5 +6,6 @@
 #![forbid(unsafe_code)]
 
 mod load;
+mod text_file;
 
-pub use load::{Loaded, Unreadable, load};
+pub use load::{Loaded, load};

@@ -1,60 +1,78 @@
 //! From the path of a configuration to something that can be put in force.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
-use config::{Compiled, Document, Finding, Location, Running, SourceText, Sources};
+use config::{Compiled, Document, Finding, Location, Place, Running, Severity, SourceText, Sources};
 use policy::Symbols;
 use tags::TagNames;
 
-/// The largest file that is read, in bytes: ten million listed names fit.
-const MAX_FILE: u64 = 1 << 30;
+use crate::text_file;
 
-/// The configuration itself could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{name}: {source}")]
-pub struct Unreadable {
-    /// The file, as the user spells it.
-    pub name: String,
-    /// Why.
-    pub source: io::Error,
-}
+/// The longest configuration, in bytes: a hundred thousand rules fit.
+const MAX_CONFIGURATION: u64 = 64 << 20;
+/// The longest list, in bytes: ten million names fit.
+const MAX_LIST: u64 = 1 << 30;
 
 /// What came of reading a configuration.
 #[derive(Debug)]
 pub struct Loaded {
     /// `None` where a finding is an error.
     pub running: Option<Running>,
-    /// Everything found, by place.
+    /// Everything found, by place. A configuration that cannot be read is one finding at its beginning.
     pub findings: Vec<Finding>,
 }
 
 /// Reads the configuration at `path`, its lists and categories, and compiles them. Relative names in it begin at
-/// its folder. `seed` keys the domain lists.
-pub fn load(
-    path: &Path,
-    names: &TagNames,
-    previous: Option<&Symbols>,
-    seed: u64,
-) -> Result<Loaded, Unreadable> {
+/// its folder; findings name files as they are spelled. `previous` are the names of the configuration it
+/// replaces; `seed` keys the domain lists.
+pub fn load(path: &Path, names: &TagNames, previous: Option<&Symbols>, seed: u64) -> Loaded {
     let name = path.to_string_lossy();
-    let text = read(path).map_err(|source| Unreadable {
-        name: name.to_string(),
-        source,
-    })?;
+    let text = match read_configuration(path) {
+        Ok(text) => text,
+        Err((place, message)) => {
+            let finding = Finding {
+                file: name.into(),
+                place,
+                severity: Severity::Error,
+                message,
+                nearest: None,
+            };
+            return Loaded {
+                running: None,
+                findings: vec![finding],
+            };
+        }
+    };
     let parsed = config::parse(&name, &text);
     let Some(document) = parsed.document else {
-        return Ok(Loaded {
+        return Loaded {
             running: None,
             findings: parsed.findings,
-        });
+        };
     };
     let sources = read_sources(&document, path.parent().unwrap_or(Path::new("")));
     let Compiled { running, findings } = config::compile(&document, &sources, names, previous, seed);
-    Ok(Loaded { running, findings })
+    Loaded { running, findings }
+}
+
+/// The text, or what is wrong where.
+fn read_configuration(path: &Path) -> Result<String, (Place, String)> {
+    let bytes =
+        text_file::read(path, MAX_CONFIGURATION).map_err(|error| (Place::START, error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default());
+        let line_start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
+        let column = before.get(line_start..).unwrap_or_default().chars().count();
+        let place = Place {
+            line: before.matches('\n').count().saturating_add(1),
+            column: column.saturating_add(1),
+        };
+        (
+            place,
+            "this byte is not UTF-8, which TOML is written in".to_owned(),
+        )
+    })
 }
 
 fn read_sources(document: &Document, folder: &Path) -> Sources {
@@ -62,8 +80,8 @@ fn read_sources(document: &Document, folder: &Path) -> Sources {
     for file in document.external_files() {
         let text = match &file.location {
             Location::Web(_) => SourceText::Pending,
-            Location::File(path) => match read(&folder.join(&**path)) {
-                Ok(text) => SourceText::Read(text),
+            Location::File(path) => match text_file::read_regular(&folder.join(&**path), MAX_LIST) {
+                Ok(bytes) => SourceText::Read(lossy(bytes)),
                 Err(error) => SourceText::Failed(format!("{path}: {error}")),
             },
         };
@@ -75,8 +93,13 @@ fn read_sources(document: &Document, folder: &Path) -> Sources {
     sources
 }
 
+/// The text of a list. Bytes that are no UTF-8 are replaced: they cost their line, not the list.
+fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
 /// The folders in a directory, by name.
-fn folders_of(directory: &PathBuf) -> Vec<String> {
+fn folders_of(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(directory)
         .into_iter()
         .flatten()
@@ -88,13 +111,5 @@ fn folders_of(directory: &PathBuf) -> Vec<String> {
     names
 }
 
-/// The text of a file; bytes that are no UTF-8 are replaced.
-fn read(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    let read = File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    if read as u64 > MAX_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 GiB"));
-    }
-    Ok(String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
-}
+#[cfg(test)]
+mod tests;

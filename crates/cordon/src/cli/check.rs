@@ -7,7 +7,7 @@ use config::{Finding, Severity};
 use serde::Serialize;
 use tags::TagNames;
 
-use super::{Exit, complain};
+use super::Exit;
 
 /// What `cordon check` is given.
 #[derive(Clone, Debug, Args)]
@@ -38,13 +38,7 @@ struct Line {
 
 impl CheckArguments {
     pub(crate) fn run(&self) -> Exit {
-        let loaded = match control::load(&self.config, &TagNames::new(), None, 0) {
-            Ok(loaded) => loaded,
-            Err(unreadable) => {
-                complain(&unreadable);
-                return Exit::WrongInput;
-            }
-        };
+        let loaded = control::load(&self.config, &TagNames::new(), None, 0);
         let errors = count(&loaded.findings, Severity::Error);
         let warnings = count(&loaded.findings, Severity::Warning);
         if self.json {

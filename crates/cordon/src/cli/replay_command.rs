@@ -28,13 +28,7 @@ impl ReplayArguments {
             Exit::WrongInput
         };
         let names = Arc::new(TagNames::new());
-        let loaded = match control::load(&self.config, &names, None, SEED) {
-            Ok(loaded) => loaded,
-            Err(unreadable) => {
-                complain(&unreadable);
-                return refused();
-            }
-        };
+        let loaded = control::load(&self.config, &names, None, SEED);
         tell(&loaded.findings);
         let Some(running) = loaded.running else {
             return refused();
