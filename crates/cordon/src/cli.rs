@@ -7,6 +7,7 @@ mod check;
 mod exit;
 mod replay_arguments;
 mod replay_command;
+mod test_command;
 
 use std::ffi::OsString;
 
@@ -26,11 +27,15 @@ struct CommandLine {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one is made in the life of the process")]
 enum Command {
-    /// Says everything that is wrong with a configuration.
+    /// Validate a configuration: all errors and warnings at once, each with its place
     Check(check::CheckArguments),
     /// Run the firewall over captures, on the captures' clock: no root, no network
     Replay(ReplayArguments),
+    /// Say which rule, list or record would match, and why
+    #[command(subcommand)]
+    Test(test_command::TestCommand),
 }
 
 /// Does what the command line says.
@@ -42,5 +47,6 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> Exit {
     match command_line.command {
         Command::Check(arguments) => arguments.run(),
         Command::Replay(arguments) => arguments.run(),
+        Command::Test(command) => command.run(),
     }
 }

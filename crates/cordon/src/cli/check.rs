@@ -22,13 +22,13 @@ pub(crate) struct CheckArguments {
 
 #[derive(Serialize)]
 struct Report {
-    findings: Vec<Line>,
+    findings: Vec<FindingView>,
     errors: usize,
     warnings: usize,
 }
 
 #[derive(Serialize)]
-struct Line {
+struct FindingView {
     file: String,
     line: usize,
     column: usize,
@@ -42,7 +42,7 @@ impl CheckArguments {
         let errors = count(&loaded.findings, Severity::Error);
         let warnings = count(&loaded.findings, Severity::Warning);
         if self.json {
-            let findings = loaded.findings.iter().map(Line::of).collect();
+            let findings = loaded.findings.iter().map(FindingView::of).collect();
             print_json(&Report {
                 findings,
                 errors,
@@ -62,7 +62,7 @@ impl CheckArguments {
     }
 }
 
-impl Line {
+impl FindingView {
     fn of(finding: &Finding) -> Self {
         let message = match &finding.nearest {
             None => finding.message.clone(),

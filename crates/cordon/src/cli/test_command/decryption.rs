@@ -1,0 +1,107 @@
+//! `cordon test decryption-policy-match`.
+
+use std::fmt;
+
+use clap::Args;
+use packet::IpProtocol;
+use policy::DecryptionQuery;
+use serde::Serialize;
+
+use super::{
+    Asked, Complaint, Exit, finish, load,
+    session::{Defaults, SessionArguments, SessionView, Tried, write_tried},
+};
+
+/// What `cordon test decryption-policy-match` is given.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DecryptionArguments {
+    #[command(flatten)]
+    session: SessionArguments,
+}
+
+/// The rule that decides a TLS session.
+#[derive(Debug, Serialize)]
+struct DecryptionAnswer {
+    /// `null` where no rule matches, which leaves the session closed.
+    rule: Option<String>,
+    /// Place in the rulebase, from 1.
+    index: Option<usize>,
+    action: &'static str,
+    profile: Option<String>,
+    /// The server's name may change the decision.
+    name_matters: bool,
+    session: SessionView,
+    tried: Vec<Tried>,
+}
+
+impl DecryptionArguments {
+    pub(super) fn run(&self) -> Exit {
+        match load(self.session.config()) {
+            Ok(asked) => finish(self.answer(&asked), self.session.json),
+            Err(exit) => exit,
+        }
+    }
+
+    fn answer(&self, asked: &Asked) -> Result<DecryptionAnswer, Complaint> {
+        let policy = &asked.running.policy;
+        let symbols = policy.symbols();
+        let https = Defaults {
+            protocol: IpProtocol::TCP,
+            port: Some(443),
+        };
+        let session = self.session.resolve(policy, &asked.names, https)?;
+        let explanation = policy.explain_decryption(&DecryptionQuery {
+            from: session.from,
+            to: session.to,
+            tuple: session.tuple,
+            category: session.category,
+            src_tags: &session.src_tags,
+            dst_tags: &session.dst_tags,
+        });
+        let view = SessionView::new(
+            policy,
+            &asked.names,
+            &session,
+            &explanation.src_tags,
+            &explanation.dst_tags,
+        );
+        let name_of = |id| policy.decryption_rule(id).map(|rule| symbols.resolve(rule.name));
+        let tried = explanation.tried.iter().map(|&(id, found)| {
+            let rule = name_of(id).unwrap_or_default();
+            Tried::new(id.index().saturating_add(1), rule, found, &view)
+        });
+        let decision = explanation.decision;
+        Ok(DecryptionAnswer {
+            rule: decision.rule.and_then(name_of).map(str::to_owned),
+            index: decision.rule.map(|id| id.index().saturating_add(1)),
+            action: decision.action.name(),
+            profile: decision
+                .profile
+                .and_then(|id| policy.decryption_profile(id))
+                .map(|profile| symbols.resolve(profile.name).to_owned()),
+            name_matters: decision.name_matters,
+            tried: tried.collect(),
+            session: view,
+        })
+    }
+}
+
+impl fmt::Display for DecryptionAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.rule {
+            Some(rule) => writeln!(f, "{rule}: {}", self.action)?,
+            None => writeln!(f, "no rule: {}", self.action)?,
+        }
+        writeln!(f, "  session  {}", self.session)?;
+        if self.name_matters {
+            writeln!(
+                f,
+                "  for now: the server's name is still to be known and may change this"
+            )?;
+        }
+        if let Some(profile) = &self.profile {
+            writeln!(f, "  decryption profile  {profile}")?;
+        }
+        write_tried(f, &self.tried)
+    }
+}
