@@ -90,6 +90,8 @@ impl DomainSetBuilder {
     /// Adds the list `tag` with the entries of `text`, one a line.
     pub fn add(&mut self, tag: ListTag, text: &str, options: &ListOptions) -> ListReport {
         let mut report = ListReport::default();
+        let lines = memchr::memchr_iter(b'\n', text.as_bytes()).count();
+        self.reserve(lines.min(options.max_names));
         for (line, number) in text.lines().zip(1..) {
             match read_line(line) {
                 Line::Blank => {}
@@ -111,6 +113,15 @@ impl DomainSetBuilder {
             self.insert(&exception.name, tag, stance(exception.scope, options).excepted());
         }
         report
+    }
+
+    /// Makes room for as many lines as a text has, which is less than it is long itself.
+    fn reserve(&mut self, names: usize) {
+        let (stored, records, seed) = (&self.names, &self.records, self.seed);
+        self.index.reserve(names, |&index| {
+            at(records, index).map_or(0, |record| hash_wire(name_at(stored, record.offset), seed))
+        });
+        self.records.reserve(names);
     }
 
     fn take(
@@ -151,7 +162,9 @@ impl DomainSetBuilder {
             return true;
         }
         let (Ok(offset), Ok(index), Ok(length)) = (
-            u32::try_from(self.names.len()),
+            // The set needs some bytes beside each name.
+            u32::try_from(self.names.len().saturating_add(records.len().saturating_mul(10)))
+                .and_then(|_| u32::try_from(self.names.len())),
             u32::try_from(records.len()),
             u8::try_from(wire.len()),
         ) else {
@@ -211,11 +224,27 @@ fn stance(scope: Scope, options: &ListOptions) -> Stance {
 
 /// Whether the names that the entry stands for include a public suffix (<https://publicsuffix.org>).
 fn covers_public_suffix(name: &DomainName, stance: Stance) -> bool {
-    let text = name.to_string();
-    let is_suffix =
-        |text: &str| psl::suffix(text.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix == text);
-    // A rule such as `*.ck` makes every name directly below `ck` a suffix.
-    is_suffix(&text) || stance.has(Stance::BELOW) && is_suffix(&format!("x.{text}"))
+    let mut text = [0; DomainName::MAX + 2];
+    let mut used = 0;
+    // A rule such as `*.ck` makes every name directly below `ck` a suffix, whatever its label.
+    for label in std::iter::once(&b"x"[..]).chain(name.labels()) {
+        if used > 0 {
+            copy(b".", &mut text, &mut used);
+        }
+        copy(label, &mut text, &mut used);
+    }
+    let below = text.get(..used).unwrap_or_default();
+    let own = below.get(2..).unwrap_or_default();
+    let is_suffix = |text: &[u8]| psl::suffix(text).is_some_and(|suffix| suffix.is_known() && suffix == text);
+    is_suffix(own) || stance.has(Stance::BELOW) && is_suffix(below)
+}
+
+fn copy(from: &[u8], to: &mut [u8], used: &mut usize) {
+    let end = used.saturating_add(from.len());
+    if let Some(place) = to.get_mut(*used..end) {
+        place.copy_from_slice(from);
+        *used = end;
+    }
 }
 
 impl ListReport {

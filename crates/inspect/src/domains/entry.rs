@@ -64,7 +64,7 @@ impl FromStr for ListEntry {
         } else {
             (Scope::Plain, text)
         };
-        if name.parse::<IpAddr>().is_ok() {
+        if is_address(name) {
             return Err(InvalidEntry::Address);
         }
         let ascii = if name.is_ascii() {
@@ -87,6 +87,16 @@ impl FromStr for ListEntry {
         }
         Ok(Self { name, scope })
     }
+}
+
+/// Whether this is an IP address, with a zone or without.
+pub(super) fn is_address(text: &str) -> bool {
+    let candidate = text.ends_with(|last: char| last.is_ascii_digit()) || text.contains(':');
+    candidate
+        && text
+            .split('%')
+            .next()
+            .is_some_and(|text| text.parse::<IpAddr>().is_ok())
 }
 
 /// Why this character cannot stand in an entry, if so. `\` begins an escape as log records write them.

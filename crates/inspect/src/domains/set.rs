@@ -1,8 +1,9 @@
 //! The set itself: which lists a name stands on.
 //!
 //! A name is looked for under its own hash and that of each ancestor for which any list has an entry that
-//! covers what is below. The hash table holds, in buckets of one cache line, half of each hash beside the
-//! place of the name; the name itself is compared before anything counts as found.
+//! covers what is below. The table never changes, so its buckets need no room to grow: each is a block of
+//! bytes that holds a few names, and an array small enough for a processor's cache says where it begins. A
+//! name that is not there costs one read of memory that is not cached, and so does one that is.
 
 use std::fmt;
 
@@ -13,15 +14,10 @@ use super::builder::{Record, hash_wire, name_at};
 use super::folded::{Folded, start_state};
 use super::groups::{ListTag, Member, Stance};
 
-/// Slots of a bucket: one cache line.
-const SLOTS: usize = 8;
-/// Slots filled of a bucket on average, in tenths.
-const FILL_TENTHS: usize = 58;
-
-/// The upper half of a slot is half of the name's hash, the lower half its place plus one; 0 is empty.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Bucket([u64; SLOTS]);
+/// Names in a bucket, on average.
+const BUCKET: usize = 4;
+/// Stands for a group that does not fit a byte: four bytes in front of the name hold it.
+const FAR_GROUP: u8 = u8::MAX;
 
 /// One list that a name stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,9 +84,11 @@ impl Hits {
 /// Domain lists, looked up together. Immutable; a new list makes a new set.
 pub struct DomainSet {
     seed: u64,
-    buckets: Box<[Bucket]>,
-    /// Per name: its group as a variable-length number, its length byte, its wire bytes without the root's.
-    names: Box<[u8]>,
+    /// Where each bucket begins in `blocks`, and where the last one ends.
+    starts: Box<[u32]>,
+    /// Per bucket that is not empty: how many names, two bytes; for each name 16 bits of its hash, its length
+    /// and its group; then the names, in lower case, in wire format without the root.
+    blocks: Box<[u8]>,
     groups: Box<[Box<[Member]>]>,
     count: usize,
     /// Bit n: some entry of n labels says something about its own name.
@@ -107,45 +105,42 @@ impl Default for DomainSet {
 
 impl DomainSet {
     pub(super) fn new(seed: u64, names: &[u8], records: &[Record], groups: Box<[Box<[Member]>]>) -> Self {
-        let wanted = records.len().saturating_mul(10) / FILL_TENTHS;
+        let buckets = records.len().div_ceil(BUCKET).max(1);
         let mut set = Self {
             seed,
-            buckets: vec![Bucket([0; SLOTS]); wanted.saturating_add(1)].into(),
-            names: Box::default(),
+            starts: vec![0; buckets.saturating_add(1)].into(),
+            blocks: Box::default(),
             groups,
-            count: 0,
+            count: records.len(),
             exact_depths: 0,
             below_depths: 0,
         };
-        let mut packed = Vec::with_capacity(names.len().saturating_add(records.len()));
-        for record in records {
+        let mut placed: Vec<(u64, u32)> = Vec::with_capacity(records.len());
+        for (record, index) in records.iter().zip(0..) {
             let wire = name_at(names, record.offset);
-            if let Ok(place) = u32::try_from(packed.len()) {
-                write_number(record.group, &mut packed);
-                packed.push(u8::try_from(wire.len()).unwrap_or(0));
-                packed.extend_from_slice(wire);
-                set.place(hash_wire(wire, seed), place);
-                set.note_depth(wire, record.group);
-            }
+            set.note_depth(wire, record.group);
+            placed.push((hash_wire(wire, seed), index));
         }
-        set.names = packed.into();
+        // Buckets divide the hashes by their size, so that sorting puts each bucket's names together.
+        placed.sort_unstable();
+        set.write_blocks(&placed, names, records);
         set
     }
 
-    /// Puts a name's place into the first free slot from its bucket on.
-    fn place(&mut self, hash: u64, place: u32) {
-        let slot = (hash << 32) | u64::from(place.saturating_add(1));
-        let first = self.bucket_of(hash);
-        let (front, back) = self.buckets.split_at_mut(first);
-        let free = back
-            .iter_mut()
-            .chain(front)
-            .flat_map(|bucket| bucket.0.iter_mut())
-            .find(|slot| **slot == 0);
-        if let Some(free) = free {
-            *free = slot;
-            self.count = self.count.saturating_add(1);
+    fn write_blocks(&mut self, placed: &[(u64, u32)], names: &[u8], records: &[Record]) {
+        let mut blocks = Vec::with_capacity(names.len().saturating_add(placed.len().saturating_mul(5)));
+        let mut rest = placed;
+        for bucket in 0..self.starts.len() {
+            if let Some(start) = self.starts.get_mut(bucket) {
+                // The builder takes no more names than 32 bits reach.
+                *start = u32::try_from(blocks.len()).unwrap_or(u32::MAX);
+            }
+            let count = rest.partition_point(|&(hash, _)| self.bucket_of(hash) <= bucket);
+            let (mine, others) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            rest = others;
+            write_block(mine, names, records, &mut blocks);
         }
+        self.blocks = blocks.into();
     }
 
     fn note_depth(&mut self, wire: &[u8], group: u32) {
@@ -156,27 +151,27 @@ impl DomainSet {
             rest = tail.get(usize::from(length)..).unwrap_or_default();
         }
         let bit = 1_u128.checked_shl(depth).unwrap_or(0);
-        for member in self.members(group) {
+        let (mut exact, mut below) = (0, 0);
+        for member in self.members(group).unwrap_or_default() {
             if member.stance.has(Stance::EXACT.union(Stance::EXACT.excepted())) {
-                self.exact_depths |= bit;
+                exact = bit;
             }
             if member.stance.has(Stance::BELOW.union(Stance::BELOW.excepted())) {
-                self.below_depths |= bit;
+                below = bit;
             }
         }
+        self.exact_depths |= exact;
+        self.below_depths |= below;
     }
 
-    fn members(&self, group: u32) -> Vec<Member> {
-        usize::try_from(group)
-            .ok()
-            .and_then(|group| self.groups.get(group))
-            .map(|set| set.to_vec())
-            .unwrap_or_default()
+    fn members(&self, group: u32) -> Option<&[Member]> {
+        self.groups.get(usize::try_from(group).ok()?).map(AsRef::as_ref)
     }
 
+    /// The bucket of a hash; a greater hash never has a lesser bucket.
     fn bucket_of(&self, hash: u64) -> usize {
-        let count = u128::try_from(self.buckets.len()).unwrap_or(1);
-        usize::try_from(u128::from(hash).wrapping_mul(count) >> 64).unwrap_or(0)
+        let buckets = u128::try_from(self.starts.len().saturating_sub(1)).unwrap_or(1);
+        usize::try_from(u128::from(hash).wrapping_mul(buckets) >> 64).unwrap_or(0)
     }
 
     /// The lists that `name` stands on.
@@ -193,7 +188,7 @@ impl DomainSet {
             depth = depth.saturating_add(1);
             state = folded.hash_label(state, depth);
             if rest & 1 != 0
-                && let Some(group) = self.find(state, folded.suffix(depth))
+                && let Some(members) = self.find(state, folded.suffix(depth))
             {
                 let skipped = folded.labels().saturating_sub(depth);
                 let relevant = if skipped == 0 {
@@ -201,7 +196,7 @@ impl DomainSet {
                 } else {
                     Stance::BELOW
                 };
-                hits.apply(group, relevant, u8::try_from(skipped).unwrap_or(u8::MAX));
+                hits.apply(members, relevant, u8::try_from(skipped).unwrap_or(u8::MAX));
             }
             rest >>= 1;
         }
@@ -210,34 +205,27 @@ impl DomainSet {
 
     /// What the lists say about exactly this suffix.
     fn find(&self, hash: u64, wire: &[u8]) -> Option<&[Member]> {
-        let half = hash << 32;
-        let (front, back) = self.buckets.split_at_checked(self.bucket_of(hash))?;
-        for bucket in back.iter().chain(front) {
-            for &slot in &bucket.0 {
-                if (slot ^ half) >> 32 == 0
-                    && slot != 0
-                    && let Some(members) = self.compare(slot, wire)
-                {
-                    return Some(members);
-                }
+        let &[start, end] = self.starts.get(self.bucket_of(hash)..)?.first_chunk::<2>()?;
+        let block = self
+            .blocks
+            .get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
+        let (count, rest) = block.split_first_chunk::<2>()?;
+        let count = usize::from(u16::from_le_bytes(*count));
+        let (heads, mut names) = rest.split_at_checked(count.saturating_mul(4))?;
+        let wanted = mark(hash);
+        for &[mark0, mark1, length, group] in heads.as_chunks::<4>().0 {
+            let before = if group == FAR_GROUP { 4 } else { 0 };
+            let (body, others) = names.split_at_checked(usize::from(length).saturating_add(before))?;
+            if [mark0, mark1] == wanted
+                && let Some((far, name)) = body.split_at_checked(before)
+                && name == wire
+            {
+                let far = far.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
+                return self.members(far.unwrap_or(u32::from(group)));
             }
-            // Slots fill in order: a bucket with room never sent anything on.
-            if bucket.0.last() == Some(&0) {
-                return None;
-            }
+            names = others;
         }
         None
-    }
-
-    #[inline(never)]
-    fn compare(&self, slot: u64, wire: &[u8]) -> Option<&[Member]> {
-        let place = usize::try_from((slot & 0xffff_ffff).wrapping_sub(1)).ok()?;
-        let (group, rest) = read_number(self.names.get(place..)?)?;
-        let (&length, rest) = rest.split_first()?;
-        if rest.get(..usize::from(length))? != wire {
-            return None;
-        }
-        self.groups.get(usize::try_from(group).ok()?).map(AsRef::as_ref)
     }
 
     /// Distinct names held.
@@ -257,8 +245,8 @@ impl DomainSet {
             .iter()
             .map(|set| size_of_val::<[Member]>(set).saturating_add(size_of::<Box<[Member]>>()))
             .sum();
-        size_of_val::<[Bucket]>(&self.buckets)
-            .saturating_add(self.names.len())
+        size_of_val::<[u32]>(&self.starts)
+            .saturating_add(self.blocks.len())
             .saturating_add(groups)
     }
 }
@@ -272,24 +260,34 @@ impl fmt::Debug for DomainSet {
     }
 }
 
-/// Seven bits a byte, the lowest first; the top bit says that more follow.
-fn write_number(number: u32, out: &mut Vec<u8>) {
-    let mut rest = number;
-    while rest >= 0x80 {
-        out.push(0x80 | u8::try_from(rest & 0x7f).unwrap_or(0));
-        rest >>= 7;
-    }
-    out.push(u8::try_from(rest).unwrap_or(0));
+/// The part of a hash that stands beside a name: not the part that chooses its bucket.
+fn mark(hash: u64) -> [u8; 2] {
+    let [low, high, ..] = hash.to_le_bytes();
+    [low, high]
 }
 
-fn read_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let mut number = 0_u32;
-    for (index, &byte) in bytes.iter().enumerate().take(5) {
-        let shift = u32::try_from(index).ok()?.checked_mul(7)?;
-        number |= u32::from(byte & 0x7f).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some((number, bytes.get(index.checked_add(1)?..)?));
-        }
+/// Appends a bucket's names: first what is needed to tell them apart, then themselves.
+fn write_block(placed: &[(u64, u32)], names: &[u8], records: &[Record], out: &mut Vec<u8>) {
+    // A keyed hash puts a handful of names into a bucket; no list can make it more than 16 bits.
+    let Some(count) = u16::try_from(placed.len()).ok().filter(|count| *count > 0) else {
+        return;
+    };
+    let named = || {
+        placed.iter().filter_map(|&(hash, index)| {
+            let record = records.get(usize::try_from(index).ok()?)?;
+            let near = u8::try_from(record.group).unwrap_or(FAR_GROUP);
+            Some((hash, name_at(names, record.offset), near, record.group))
+        })
+    };
+    out.extend_from_slice(&count.to_le_bytes());
+    for (hash, wire, near, _) in named() {
+        let [low, high] = mark(hash);
+        out.extend_from_slice(&[low, high, u8::try_from(wire.len()).unwrap_or(0), near]);
     }
-    None
+    for (_, wire, near, group) in named() {
+        if near == FAR_GROUP {
+            out.extend_from_slice(&group.to_le_bytes());
+        }
+        out.extend_from_slice(wire);
+    }
 }

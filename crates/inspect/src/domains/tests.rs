@@ -83,7 +83,7 @@ fn the_more_specific_of_entry_and_exception_counts() {
 #[test]
 fn lines_are_judged_one_by_one() {
     let text = "\u{feff}# comment\r\n\r\n; another\n// third\n! fourth\n\
-        one.example # why\n0.0.0.0 two.example three.example # hosts\n127.0.0.1 localhost\n::1 ip6-localhost\n\
+        one.example # why\n0.0.0.0 two.example three.example # hosts\n127.0.0.1 localhost\nfe80::1%lo0 localhost\n\
         four.example five.example\nhttp://six.example/\n192.0.2.1\n*bad.example\na.*.example\nsp|ce\n\
         ..\nB\u{fc}cher.example\n_dmarc.example\nlocalhost\ncorp\n*.corp\n";
     let (set, reports) = set_of(&[(text, ListOptions::default())]);

@@ -1,25 +1,23 @@
 //! The lines of a domain list's text: entries, comments, hosts-file lines.
 
-use std::net::IpAddr;
-
-use super::entry::{InvalidEntry, ListEntry};
+use super::entry::{InvalidEntry, ListEntry, is_address};
 
 /// What a line holds.
 pub(super) enum Line<'t> {
     Blank,
     Comment,
     /// One or, in a hosts file, several entries as they are written.
-    Entries(Vec1<'t>),
+    Entries(Written<'t>),
     Invalid(InvalidEntry),
 }
 
 /// The entries of a line: the first, and the text that may hold more.
-pub(super) struct Vec1<'t> {
+pub(super) struct Written<'t> {
     first: &'t str,
     more: &'t str,
 }
 
-impl<'t> Vec1<'t> {
+impl<'t> Written<'t> {
     /// Each entry as written, with what it means.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'t str, Result<ListEntry, InvalidEntry>)> {
         std::iter::once(self.first)
@@ -54,13 +52,13 @@ pub(super) fn read_line(line: &str) -> Line<'_> {
         return Line::Comment;
     }
     let (first, rest) = split_word(text);
-    if first.parse::<IpAddr>().is_ok() {
+    if is_address(first) {
         return hosts_line(rest);
     }
     if !rest.is_empty() && !is_comment(rest) {
         return Line::Invalid(InvalidEntry::Trailing);
     }
-    Line::Entries(Vec1 { first, more: "" })
+    Line::Entries(Written { first, more: "" })
 }
 
 /// `address name name … # comment`.
@@ -70,10 +68,10 @@ fn hosts_line(names: &str) -> Line<'_> {
     if first.is_empty() {
         return Line::Invalid(InvalidEntry::Address);
     }
-    if OWN_NAMES.contains(&first) || first.parse::<IpAddr>().is_ok() {
+    if OWN_NAMES.contains(&first) || is_address(first) {
         return Line::Comment;
     }
-    Line::Entries(Vec1 { first, more })
+    Line::Entries(Written { first, more })
 }
 
 fn split_word(text: &str) -> (&str, &str) {
