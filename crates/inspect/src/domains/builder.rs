@@ -4,9 +4,9 @@ use hashbrown::HashTable;
 use packet::DomainName;
 
 use super::entry::{ListEntry, Scope};
-use super::folded::Folded;
 use super::groups::{Groups, ListTag, Member, Stance};
 use super::set::DomainSet;
+use super::suffixes::Suffixes;
 use super::text::{Line, read_line};
 
 /// How many bad lines a report names; the rest is counted.
@@ -119,7 +119,9 @@ impl DomainSetBuilder {
     fn reserve(&mut self, names: usize) {
         let (stored, records, seed) = (&self.names, &self.records, self.seed);
         self.index.reserve(names, |&index| {
-            at(records, index).map_or(0, |record| hash_wire(name_at(stored, record.offset), seed))
+            at(records, index).map_or(0, |record| {
+                Suffixes::new(name_at(stored, record.offset)).hash(seed)
+            })
         });
         self.records.reserve(names);
     }
@@ -147,13 +149,13 @@ impl DomainSetBuilder {
 
     /// Adds one name; `false` where no more fit.
     fn insert(&mut self, name: &DomainName, tag: ListTag, stance: Stance) -> bool {
-        let folded = Folded::new(name);
-        let hash = folded.hash(self.seed);
-        let wire = folded.suffix(folded.labels());
+        let suffixes = Suffixes::new(name.as_wire());
+        let hash = suffixes.hash(self.seed);
+        let wire = suffixes.suffix(suffixes.labels());
         let member = Member { tag, stance };
         let (names, records) = (&self.names, &mut self.records);
         let known = self.index.find(hash, |&index| {
-            at(records, index).is_some_and(|record| name_at(names, record.offset) == wire)
+            at(records, index).is_some_and(|record| name_at(names, record.offset).eq_ignore_ascii_case(wire))
         });
         if let Some(&index) = known {
             if let Some(record) = records.get_mut(to_usize(index)) {
@@ -172,11 +174,13 @@ impl DomainSetBuilder {
         };
         let group = self.groups.joined(None, member);
         self.names.push(length);
-        self.names.extend_from_slice(wire);
+        self.names.extend(wire.iter().map(u8::to_ascii_lowercase));
         self.records.push(Record { offset, group });
         let (names, records, seed) = (&self.names, &self.records, self.seed);
         self.index.insert_unique(hash, index, |&index| {
-            at(records, index).map_or(0, |record| hash_wire(name_at(names, record.offset), seed))
+            at(records, index).map_or(0, |record| {
+                Suffixes::new(name_at(names, record.offset)).hash(seed)
+            })
         });
         true
     }
@@ -202,15 +206,6 @@ pub(super) fn name_at(names: &[u8], offset: u32) -> &[u8] {
         .and_then(<[u8]>::split_first)
         .and_then(|(&length, rest)| rest.get(..usize::from(length)))
         .unwrap_or_default()
-}
-
-/// The hash of a stored name.
-pub(super) fn hash_wire(wire: &[u8], seed: u64) -> u64 {
-    let mut whole = [0; DomainName::MAX];
-    for (to, from) in whole.iter_mut().zip(wire) {
-        *to = *from;
-    }
-    DomainName::from_message(&whole, 0).map_or(0, |(name, _)| Folded::new(&name).hash(seed))
 }
 
 /// What an entry says about its name.

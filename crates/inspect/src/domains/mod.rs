@@ -5,9 +5,9 @@
 
 mod builder;
 mod entry;
-mod folded;
 mod groups;
 mod set;
+mod suffixes;
 mod text;
 
 #[cfg(test)]

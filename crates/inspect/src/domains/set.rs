@@ -10,9 +10,9 @@ use std::fmt;
 use packet::DomainName;
 use smallvec::SmallVec;
 
-use super::builder::{Record, hash_wire, name_at};
-use super::folded::{Folded, start_state};
+use super::builder::{Record, name_at};
 use super::groups::{ListTag, Member, Stance};
+use super::suffixes::{Suffixes, start_state};
 
 /// Names in a bucket, on average.
 const BUCKET: usize = 4;
@@ -119,7 +119,7 @@ impl DomainSet {
         for (record, index) in records.iter().zip(0..) {
             let wire = name_at(names, record.offset);
             set.note_depth(wire, record.group);
-            placed.push((hash_wire(wire, seed), index));
+            placed.push((Suffixes::new(wire).hash(seed), index));
         }
         // Buckets divide the hashes by their size, so that sorting puts each bucket's names together.
         placed.sort_unstable();
@@ -177,8 +177,8 @@ impl DomainSet {
     /// The lists that `name` stands on.
     pub fn lookup(&self, name: &DomainName) -> Hits {
         let mut hits = Hits::default();
-        let folded = Folded::new(name);
-        let labels = u32::try_from(folded.labels()).unwrap_or(0);
+        let suffixes = Suffixes::new(name.as_wire());
+        let labels = u32::try_from(suffixes.labels()).unwrap_or(0);
         let own = 1_u128.checked_shl(labels).unwrap_or(0);
         let depths = self.below_depths & own.wrapping_sub(1) | self.exact_depths & own;
         let mut state = start_state(self.seed);
@@ -186,11 +186,11 @@ impl DomainSet {
         let mut depth = 0_usize;
         while rest != 0 {
             depth = depth.saturating_add(1);
-            state = folded.hash_label(state, depth);
+            state = suffixes.hash_label(state, depth);
             if rest & 1 != 0
-                && let Some(members) = self.find(state, folded.suffix(depth))
+                && let Some(members) = self.find(state, suffixes.suffix(depth))
             {
-                let skipped = folded.labels().saturating_sub(depth);
+                let skipped = suffixes.labels().saturating_sub(depth);
                 let relevant = if skipped == 0 {
                     Stance::EXACT
                 } else {
@@ -218,7 +218,7 @@ impl DomainSet {
             let (body, others) = names.split_at_checked(usize::from(length).saturating_add(before))?;
             if [mark0, mark1] == wanted
                 && let Some((far, name)) = body.split_at_checked(before)
-                && name == wire
+                && name.eq_ignore_ascii_case(wire)
             {
                 let far = far.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
                 return self.members(far.unwrap_or(u32::from(group)));
