@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::builder::{Record, name_at};
 use super::groups::{ListTag, Member, Stance};
-use super::suffixes::{Suffixes, start_state};
+use super::suffixes::Suffixes;
 
 /// Names in a bucket, on average.
 const BUCKET: usize = 4;
@@ -181,24 +181,24 @@ impl DomainSet {
         let labels = u32::try_from(suffixes.labels()).unwrap_or(0);
         let own = 1_u128.checked_shl(labels).unwrap_or(0);
         let depths = self.below_depths & own.wrapping_sub(1) | self.exact_depths & own;
-        let mut state = start_state(self.seed);
+        let mut hasher = suffixes.hasher(self.seed);
         let mut rest = depths >> 1;
-        let mut depth = 0_usize;
+        let mut depth = 1_usize;
         while rest != 0 {
-            depth = depth.saturating_add(1);
-            state = suffixes.hash_label(state, depth);
-            if rest & 1 != 0
-                && let Some(members) = self.find(state, suffixes.suffix(depth))
-            {
-                let skipped = suffixes.labels().saturating_sub(depth);
-                let relevant = if skipped == 0 {
-                    Stance::EXACT
-                } else {
-                    Stance::BELOW
-                };
-                hits.apply(members, relevant, u8::try_from(skipped).unwrap_or(u8::MAX));
+            if rest & 1 != 0 {
+                let suffix = suffixes.suffix(depth);
+                if let Some(members) = self.find(hasher.hash(suffix), suffix) {
+                    let skipped = suffixes.labels().saturating_sub(depth);
+                    let relevant = if skipped == 0 {
+                        Stance::EXACT
+                    } else {
+                        Stance::BELOW
+                    };
+                    hits.apply(members, relevant, u8::try_from(skipped).unwrap_or(u8::MAX));
+                }
             }
             rest >>= 1;
+            depth = depth.saturating_add(1);
         }
         hits
     }

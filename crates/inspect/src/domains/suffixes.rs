@@ -50,47 +50,63 @@ impl<'n> Suffixes<'n> {
         self.starts.get(label).copied().map_or(0, usize::from)
     }
 
-    /// The hash of the last `depth` labels, given that of the last `depth - 1`.
-    #[inline]
-    pub(super) fn hash_label(&self, state: u64, depth: usize) -> u64 {
-        let label = self.labels.saturating_sub(depth);
-        let (start, end) = (self.start(label), self.start(label.saturating_add(1)));
-        let (words, tail) = self.wire.get(start..end).unwrap_or_default().as_chunks::<8>();
-        let state = words
-            .iter()
-            .fold(state, |state, word| mix(state ^ lower(u64::from_le_bytes(*word))));
-        if tail.is_empty() {
-            return state;
+    /// Hashes suffixes, each longer than the one before.
+    pub(super) fn hasher(&self, seed: u64) -> SuffixHasher<'n> {
+        SuffixHasher {
+            wire: self.wire,
+            state: mix(seed ^ 0x9e37_79b9_7f4a_7c15),
+            taken: 0,
         }
-        mix(state ^ lower(self.tail(end, tail)))
-    }
-
-    /// The up to seven bytes before `end` as a number, read as one word where there is room on either side.
-    #[inline]
-    fn tail(&self, end: usize, tail: &[u8]) -> u64 {
-        // Between 8 and 56 bits are unwanted.
-        let unwanted = u32::try_from(8_usize.saturating_sub(tail.len()).saturating_mul(8)).unwrap_or(0);
-        let from = end.saturating_sub(tail.len());
-        if let Some(word) = self.wire.get(from..).and_then(<[u8]>::first_chunk) {
-            return u64::from_le_bytes(*word) & u64::MAX.wrapping_shr(unwanted);
-        }
-        if let Some(word) = self.wire.get(..end).and_then(<[u8]>::last_chunk) {
-            return u64::from_le_bytes(*word).wrapping_shr(unwanted);
-        }
-        tail.iter()
-            .rev()
-            .fold(0, |word, &byte| word << 8 | u64::from(byte))
     }
 
     /// The hash of the whole name.
     pub(super) fn hash(&self, seed: u64) -> u64 {
-        (1..=self.labels).fold(start_state(seed), |state, depth| self.hash_label(state, depth))
+        self.hasher(seed).hash(self.wire)
     }
 }
 
-/// The hash of no labels.
-pub(super) fn start_state(seed: u64) -> u64 {
-    mix(seed ^ 0x9e37_79b9_7f4a_7c15)
+/// Takes whole words from a name's end; a suffix adds the bytes in front of them and its length.
+pub(super) struct SuffixHasher<'n> {
+    wire: &'n [u8],
+    state: u64,
+    /// Bytes taken from the end, a multiple of eight.
+    taken: usize,
+}
+
+impl SuffixHasher<'_> {
+    /// The hash of a suffix of the name that is no shorter than the last one.
+    #[inline]
+    pub(super) fn hash(&mut self, suffix: &[u8]) -> u64 {
+        while suffix.len() >= self.taken.saturating_add(8) {
+            let end = self.wire.len().saturating_sub(self.taken);
+            let word = self.wire.get(..end).and_then(<[u8]>::last_chunk);
+            self.state = mix(self.state ^ lower(word.map_or(0, |word| u64::from_le_bytes(*word))));
+            self.taken = self.taken.saturating_add(8);
+        }
+        let rest = u32::try_from(suffix.len().saturating_sub(self.taken)).unwrap_or(0);
+        let first = self.first_bytes(suffix, rest);
+        // Fewer than eight bytes leave the top one for the length, which is below 256.
+        let length = u64::try_from(suffix.len()).unwrap_or(0).wrapping_shl(56);
+        mix(self.state ^ lower(first) ^ length)
+    }
+
+    /// The first `count` bytes of a suffix as a number, at most seven, read as one word where there is room.
+    #[inline]
+    fn first_bytes(&self, suffix: &[u8], count: u32) -> u64 {
+        let bits = count.wrapping_mul(8);
+        if let Some(word) = suffix.first_chunk() {
+            let mask = 1_u64.wrapping_shl(bits).wrapping_sub(1);
+            return u64::from_le_bytes(*word) & mask;
+        }
+        // All of the suffix is these bytes: read the word that ends where it ends.
+        if let Some(word) = self.wire.last_chunk() {
+            return u64::from_le_bytes(*word).wrapping_shr(64_u32.wrapping_sub(bits));
+        }
+        suffix
+            .iter()
+            .rev()
+            .fold(0, |word, &byte| word << 8 | u64::from(byte))
+    }
 }
 
 /// 64 x 64 to 128 bit multiply, both halves folded into one.
@@ -135,12 +151,13 @@ mod tests {
             let suffixes = Suffixes::new(name.as_wire());
             let labels = name.labels().count();
             prop_assert_eq!(suffixes.labels(), labels);
-            let mut state = start_state(seed);
+            let mut hasher = suffixes.hasher(seed);
             for depth in 1..=labels {
-                state = suffixes.hash_label(state, depth);
+                let hash = hasher.hash(suffixes.suffix(depth));
                 let parent: DomainName = name.parent(labels - depth).to_string().to_ascii_lowercase().parse().unwrap();
-                prop_assert_eq!(state, Suffixes::new(parent.as_wire()).hash(seed), "depth {}", depth);
-                prop_assert!(suffixes.suffix(depth).eq_ignore_ascii_case(Suffixes::new(parent.as_wire()).wire));
+                let parent = Suffixes::new(parent.as_wire());
+                prop_assert_eq!(hash, parent.hash(seed), "depth {}", depth);
+                prop_assert!(suffixes.suffix(depth).eq_ignore_ascii_case(parent.wire));
             }
         }
     }
