@@ -113,7 +113,7 @@ fn client_hello(flight: &[u8]) -> NameSearch {
             joined = join_records(flight);
             &joined
         }
-        None => match rest.get(3) {
+        None => match rest.get(2) {
             Some(&kind) if kind != CLIENT_HELLO => return NameSearch::Absent,
             _ => return NameSearch::NeedMore,
         },
@@ -189,4 +189,116 @@ fn http_host(flight: &[u8]) -> NameSearch {
         }
     }
     NameSearch::NeedMore
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A `ClientHello` that names `name`, in records of at most `record` bytes.
+    fn hello(name: Option<&[u8]>, record: usize) -> Vec<u8> {
+        let sized = |length: usize, bytes: &[u8]| {
+            let size = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+            [&size[4 - length..], bytes].concat()
+        };
+        let mut extensions = [&[0, 0x17][..], &sized(2, &[])].concat();
+        if let Some(name) = name {
+            let list = sized(2, &[&[0][..], &sized(2, name)].concat());
+            extensions.extend([&[0, 0][..], &sized(2, &list)].concat());
+        }
+        let body = [
+            &[3, 3][..],
+            &[7; 32],
+            &sized(1, &[9; 32]),
+            &sized(2, &[0x13, 1]),
+            &sized(1, &[0]),
+            &sized(2, &extensions),
+        ]
+        .concat();
+        let handshake = [&[CLIENT_HELLO][..], &sized(3, &body)].concat();
+        handshake
+            .chunks(record)
+            .flat_map(|part| [&[HANDSHAKE, 3, 1][..], &sized(2, part)].concat())
+            .collect()
+    }
+
+    fn found(name: &str) -> NameSearch {
+        NameSearch::Found(name.parse().unwrap())
+    }
+
+    fn push_in_pieces(bytes: &[u8], piece: usize) -> NameSearch {
+        let mut finder = ServerNameFinder::default();
+        bytes
+            .chunks(piece)
+            .map(|piece| finder.push(piece))
+            .find(|search| *search != NameSearch::NeedMore)
+            .unwrap_or(NameSearch::NeedMore)
+    }
+
+    #[test]
+    fn requests_name_their_host() {
+        let search = |text: &[u8]| ServerNameFinder::default().push(text);
+        assert_eq!(
+            search(b"GET / HTTP/1.1\r\nA: b\r\nhOsT:  Www.Example.com:8080 \r\n\r\n"),
+            found("www.example.com")
+        );
+        assert_eq!(
+            search(b"GET / HTTP/1.1\r\nA: b\r\n\r\nHost: a.example\r\n"),
+            NameSearch::Absent
+        );
+        assert_eq!(
+            search(b"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n"),
+            NameSearch::Absent
+        );
+        assert_eq!(
+            search(b"GET / HTTP/1.1\r\nHost: a\\046b.example\r\n"),
+            NameSearch::Absent
+        );
+        assert_eq!(search(b"GET / HTTP/1.1\r\nHost: a.exa"), NameSearch::NeedMore);
+        assert_eq!(
+            search(b"MAIL FROM:<a@b>\r\nHost: a.example\r\n"),
+            NameSearch::Absent
+        );
+        assert_eq!(search(b"\x13BitTorrent protocol"), NameSearch::Absent);
+    }
+
+    #[test]
+    fn a_hello_without_a_name_has_none() {
+        assert_eq!(push_in_pieces(&hello(None, 9000), 9000), NameSearch::Absent);
+        assert_eq!(
+            push_in_pieces(&hello(Some(b"192.0.2.1"), 9000), 9000),
+            NameSearch::Absent
+        );
+        assert_eq!(
+            push_in_pieces(&hello(Some(b"a..b"), 9000), 9000),
+            NameSearch::Absent
+        );
+        assert_eq!(push_in_pieces(b"\x16\x03\x01\0\x10\x02", 9), NameSearch::Absent);
+    }
+
+    #[test]
+    fn a_greeting_without_end_is_given_up() {
+        let endless = [&b"GET / HTTP/1.1\r\n"[..], &[b'a'; MAX_FLIGHT]].concat();
+        assert_eq!(push_in_pieces(&endless, 1000), NameSearch::Absent);
+        assert_eq!(push_in_pieces(&endless, usize::MAX), NameSearch::Absent);
+    }
+
+    proptest! {
+        #[test]
+        fn hellos_may_be_cut_anywhere(record in 1_usize..400, piece in 1_usize..400) {
+            let bytes = hello(Some(b"Tax.gov.example"), record);
+            prop_assert_eq!(push_in_pieces(&bytes, piece), found("tax.gov.example"));
+        }
+
+        #[test]
+        fn no_bytes_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..400), start in 0_usize..120, piece in 1_usize..500) {
+            push_in_pieces(&bytes, piece);
+            // A good start leads further in.
+            let good = hello(Some(b"a.example"), 9000);
+            bytes.splice(..start.min(bytes.len()), good.into_iter().take(start));
+            push_in_pieces(&bytes, piece);
+        }
+    }
 }
