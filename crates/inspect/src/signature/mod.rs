@@ -10,6 +10,9 @@ mod stream;
 mod text;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use datagram::{Heard, datagram};
 pub(crate) use stream::stream;
 
