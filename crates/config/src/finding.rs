@@ -8,10 +8,7 @@ use std::{
 
 use toml_span::Span;
 
-use crate::{
-    nearest::nearest,
-    source::{Place, Source},
-};
+use crate::source::{Place, Source};
 
 /// Whether a finding stops a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +97,7 @@ impl fmt::Display for Quoted<'_> {
 pub(crate) struct Findings {
     source: Source,
     list: RefCell<Vec<Finding>>,
+    errors: Cell<usize>,
     /// Statements were skipped: what is missing may only have been skipped.
     partial: bool,
     /// Names that may still be compared in search of the nearest one.
@@ -115,6 +113,7 @@ impl Findings {
         Self {
             source,
             list: RefCell::default(),
+            errors: Cell::new(0),
             partial: false,
             comparisons: Cell::new(Self::COMPARISONS),
         }
@@ -129,25 +128,27 @@ impl Findings {
         let left = self.comparisons.get();
         let mut used = 0_usize;
         let counted = candidates.into_iter().take(left).inspect(|_| used += 1);
-        let found = nearest(name, counted);
+        let found = logs::nearest(name, counted).map(str::to_owned);
         self.comparisons.set(left.saturating_sub(used));
         found
     }
 
     /// Goes on where an earlier reading of the same document ended.
     pub(crate) fn resume(source: Source, earlier: Vec<Finding>) -> Self {
+        let errors = earlier
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .count();
         Self {
             list: RefCell::new(earlier),
+            errors: Cell::new(errors),
             ..Self::new(source)
         }
     }
 
-    /// Whether any of them stops a commit.
-    pub(crate) fn has_errors(&self) -> bool {
-        self.list
-            .borrow()
-            .iter()
-            .any(|finding| finding.severity == Severity::Error)
+    /// How many of them stop a commit.
+    pub(crate) fn error_count(&self) -> usize {
+        self.errors.get()
     }
 
     pub(crate) fn source(&self) -> &Source {
@@ -211,6 +212,9 @@ impl Findings {
 
     /// A finding in another file than the document.
     pub(crate) fn push_foreign(&self, finding: Finding) {
+        if finding.severity == Severity::Error {
+            self.errors.set(self.errors.get().saturating_add(1));
+        }
         self.list.borrow_mut().push(finding);
     }
 

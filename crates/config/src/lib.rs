@@ -8,7 +8,6 @@
 mod compile;
 mod document;
 mod finding;
-mod nearest;
 mod reader;
 mod source;
 mod sources;

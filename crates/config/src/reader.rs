@@ -133,13 +133,11 @@ impl<'a> TableReader<'a> {
     /// A text.
     pub(crate) fn text(&mut self, key: &'static str) -> Option<Text> {
         let value = self.value(key)?;
-        match value.as_str() {
-            Some(text) => Some(Located::new(text.into(), value.span)),
-            None => {
-                self.wrong_type(key, value, "a text in quotes");
-                None
-            }
-        }
+        let Some(text) = value.as_str() else {
+            self.wrong_type(key, value, "a text in quotes");
+            return None;
+        };
+        Some(Located::new(text.into(), value.span))
     }
 
     /// A text that must be there.
@@ -153,13 +151,11 @@ impl<'a> TableReader<'a> {
     /// True or false.
     pub(crate) fn boolean(&mut self, key: &'static str) -> Option<Located<bool>> {
         let value = self.value(key)?;
-        match value.as_bool() {
-            Some(boolean) => Some(Located::new(boolean, value.span)),
-            None => {
-                self.wrong_type(key, value, "true or false, without quotes");
-                None
-            }
-        }
+        let Some(boolean) = value.as_bool() else {
+            self.wrong_type(key, value, "true or false, without quotes");
+            return None;
+        };
+        Some(Located::new(boolean, value.span))
     }
 
     /// True or false, with a default.
@@ -170,7 +166,7 @@ impl<'a> TableReader<'a> {
     /// A whole number from `least` to `most`.
     pub(crate) fn integer<T>(&mut self, key: &'static str, least: T, most: T) -> Option<Located<T>>
     where
-        T: TryFrom<i64> + PartialOrd + Display,
+        T: Copy + TryFrom<i64> + PartialOrd + Display,
     {
         let value = self.value(key)?;
         self.whole_number(key, value, &least, &most)
@@ -179,7 +175,7 @@ impl<'a> TableReader<'a> {
     /// An array of whole numbers from `least` to `most`.
     pub(crate) fn integers<T>(&mut self, key: &'static str, least: T, most: T) -> Vec<T>
     where
-        T: TryFrom<i64> + PartialOrd + Display,
+        T: Copy + TryFrom<i64> + PartialOrd + Display,
     {
         let Some(value) = self.value(key) else {
             return Vec::new();
@@ -197,7 +193,7 @@ impl<'a> TableReader<'a> {
 
     fn whole_number<T>(&self, key: &str, value: &Value<'_>, least: &T, most: &T) -> Option<Located<T>>
     where
-        T: TryFrom<i64> + PartialOrd + Display,
+        T: Copy + TryFrom<i64> + PartialOrd + Display,
     {
         let Some(number) = value.as_integer() else {
             self.wrong_type(key, value, "a whole number, without quotes");
@@ -223,24 +219,19 @@ impl<'a> TableReader<'a> {
         choices: &[(&'static str, T)],
     ) -> Option<Located<T>> {
         let text = self.text(key)?;
-        match choices.iter().find(|(word, _)| *word == &*text.value) {
-            Some((_, choice)) => Some(text.map(|_| *choice)),
-            None => {
-                let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-                let near = self.findings.nearest(&text.value, words.iter().copied());
-                let path = self.path_of(key);
-                self.findings.error_near(
-                    text.span,
-                    format!(
-                        "{path} must be one of {}, not {}",
-                        words.join(", "),
-                        Quoted(&text.value)
-                    ),
-                    near,
-                );
-                None
-            }
+        if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == &*text.value) {
+            return Some(text.map(|_| *choice));
         }
+        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+        let near = self.findings.nearest(&text.value, words.iter().copied());
+        let message = format!(
+            "{} must be one of {}, not {}",
+            self.path_of(key),
+            words.join(", "),
+            Quoted(&text.value)
+        );
+        self.findings.error_near(text.span, message, near);
+        None
     }
 
     /// A text that stands for something, as `wanted` says.
@@ -362,15 +353,17 @@ impl<'a> TableReader<'a> {
         };
         let texts = array
             .iter()
-            .filter_map(|element| match element.as_str() {
-                Some(text) => Some(Located::new(text.into(), element.span)),
-                None => {
+            .filter_map(|element| {
+                let text = element.as_str();
+                if text.is_none() {
                     self.wrong_type(key, element, "an array of texts in quotes");
-                    None
                 }
+                Some(Located::new(text?.into(), element.span))
             })
-            .collect();
-        Some(Located::new(texts, value.span))
+            .collect::<Vec<_>>();
+        // What is left of an array of nothing but faults is not an empty array.
+        let absent = texts.is_empty() && !array.is_empty();
+        (!absent).then(|| Located::new(texts, value.span))
     }
 
     /// A table inside this one.
@@ -480,7 +473,7 @@ fn type_name(value: &Value<'_>) -> &'static str {
     match value.as_ref() {
         ValueInner::String(_) => "a text",
         ValueInner::Integer(_) => "a whole number",
-        ValueInner::Float(_) => "a number",
+        ValueInner::Float(_) => "a number with a fraction",
         ValueInner::Boolean(true) => "true",
         ValueInner::Boolean(false) => "false",
         ValueInner::Array(_) => "an array",

@@ -12,42 +12,26 @@ use toml_span::{
 
 use crate::finding::{Findings, Quoted, Severity};
 
-/// Faults reported before giving up on the rest of the document.
-const MAX_FAULTS: usize = 32;
+/// Bytes parsed in all before giving up on the rest of the document, and parsings in any case.
+const MAX_PARSED: usize = 64 << 20;
+const MIN_PARSINGS: usize = 8;
+/// Faults reported before giving up, however short the document is.
+const MAX_FAULTS: usize = 500;
 
-/// The text with its faulty statements blanked, and what to make of it.
-pub(crate) struct Cleaned {
-    text: String,
-    /// False where there was no end to the faults: nothing can be said about the rest.
-    #[cfg(test)]
-    pub(crate) usable: bool,
-}
-
-impl Cleaned {
-    /// The values; `None` only for text that is usable.
-    pub(crate) fn values(&self) -> Option<Value<'_>> {
-        toml_span::parse(&self.text).ok()
-    }
-}
-
-/// Reports every fault of the text as TOML. Where more than a duplicate was skipped, `findings` are
-/// marked partial: what is missing may only have been skipped.
-pub(crate) fn clean(findings: &mut Findings) -> Cleaned {
+/// Reads the values of the text without its faulty statements; reports every fault of the text as TOML.
+///
+/// Where more than a duplicate was skipped, `findings` are marked partial: what is missing may only have
+/// been skipped. `None` where there is no end to the faults.
+pub(crate) fn read<R>(findings: &mut Findings, read: impl FnOnce(&Value<'_>, &Findings) -> R) -> Option<R> {
     let mut text = findings.source().text().to_string();
-    for _ in 0..MAX_FAULTS {
-        let Err(fault) = toml_span::parse(&text).map(|_| ()) else {
-            return Cleaned {
-                text,
-                #[cfg(test)]
-                usable: true,
-            };
+    let parsings = (MAX_PARSED / text.len().max(1)).clamp(MIN_PARSINGS, MAX_FAULTS);
+    for _ in 0..parsings {
+        let fault = match toml_span::parse(&text) {
+            Ok(values) => return Some(read(&values, findings)),
+            Err(fault) => fault,
         };
-        findings.push(
-            fault.span.start,
-            Severity::Error,
-            describe(&fault, findings),
-            None,
-        );
+        let message = describe(&fault, findings);
+        findings.push(fault.span.start, Severity::Error, message, None);
         let duplicate = matches!(
             fault.kind,
             ErrorKind::DuplicateKey { .. } | ErrorKind::DuplicateTable { .. }
@@ -61,11 +45,7 @@ pub(crate) fn clean(findings: &mut Findings) -> Cleaned {
         }
     }
     findings.mark_partial();
-    Cleaned {
-        text,
-        #[cfg(test)]
-        usable: false,
-    }
+    None
 }
 
 fn describe(fault: &toml_span::Error, findings: &Findings) -> String {
@@ -250,9 +230,7 @@ mod tests {
 
     fn faults(text: &str) -> (Vec<String>, bool) {
         let mut findings = Findings::new(Source::new("f", text));
-        let cleaned = clean(&mut findings);
-        assert_eq!(cleaned.usable, cleaned.values().is_some());
-        let usable = cleaned.usable && !findings.is_partial();
+        let usable = read(&mut findings, |_, _| ()).is_some() && !findings.is_partial();
         (
             findings.into_sorted().iter().map(ToString::to_string).collect(),
             usable,

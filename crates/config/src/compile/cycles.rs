@@ -6,6 +6,7 @@ pub(super) fn cycles(needs: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut walk = Walk {
         needs,
         state: vec![State::New; needs.len()],
+        told: vec![false; needs.len()],
         found: Vec::new(),
     };
     for start in 0..needs.len() {
@@ -25,6 +26,8 @@ enum State {
 struct Walk<'a> {
     needs: &'a [Vec<usize>],
     state: Vec<State>,
+    /// On a cycle that was found.
+    told: Vec<bool>,
     found: Vec<Vec<usize>>,
 }
 
@@ -59,14 +62,23 @@ impl Walk<'_> {
                 Some(State::Open(_)) => {
                     let from = path.iter().position(|on| *on == next).unwrap_or(0);
                     let cycle = path.get(from..).unwrap_or(&[]).to_vec();
-                    // Two cycles through one node are told apart once one of them is broken.
-                    let told = self.found.iter().flatten().any(|known| cycle.contains(known));
-                    if !told {
-                        self.found.push(cycle);
-                    }
+                    self.tell(cycle);
                 }
                 Some(State::Done) | None => {}
             }
+        }
+    }
+
+    /// Keeps a cycle. Of those that share a node the first is enough: it has to be broken anyway.
+    fn tell(&mut self, cycle: Vec<usize>) {
+        let shared = cycle.iter().any(|node| self.told.get(*node) == Some(&true));
+        if !shared {
+            for node in &cycle {
+                if let Some(told) = self.told.get_mut(*node) {
+                    *told = true;
+                }
+            }
+            self.found.push(cycle);
         }
     }
 

@@ -1,14 +1,13 @@
-//! External lists and URL categories: texts of other files.
+//! External lists: what their texts hold, and what of it could not be used.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use inspect::domains::{ListEntry, ListOptions, ListTag};
-use policy::{AddressObject, AddressRef, AddressValue, HostPattern};
-use tags::Addresses;
+use policy::{HostPattern, Symbol};
 
 use super::Compiler;
 use crate::{
-    document::ListKind,
+    document::{self, ListKind, Recurring},
     finding::{Finding, Quoted, Severity},
     reader::Text,
     source::Place,
@@ -20,6 +19,14 @@ use crate::{
 pub struct ListSummary {
     /// Its name.
     pub name: Arc<str>,
+    /// What it holds.
+    pub kind: ListKind,
+    /// Where it comes from.
+    pub location: Location,
+    /// How often it is read again; `None`: only at a commit.
+    pub recurring: Option<Recurring>,
+    /// Whether it is still to be fetched, and counts as empty until then.
+    pub pending: bool,
     /// Entries taken.
     pub entries: usize,
     /// Lines that are comments.
@@ -28,197 +35,205 @@ pub struct ListSummary {
     pub invalid: usize,
     /// Entries refused because they cover a public suffix.
     pub refused: usize,
+    /// Entries past the bound.
+    pub over_limit: usize,
 }
 
-/// Findings told of one list; the rest is summed up.
+/// What became of the lines of a file.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    pub(super) entries: usize,
+    pub(super) comments: usize,
+    pub(super) invalid: usize,
+    pub(super) refused: usize,
+    pub(super) over_limit: usize,
+    /// The first faults: line, and what is wrong.
+    pub(super) faults: Vec<(usize, String)>,
+}
+
+/// Faults of one file that are told one by one; the rest is summed up.
 const TOLD: usize = 10;
+
+impl Lines {
+    pub(super) fn invalid(&mut self, line: usize, fault: impl FnOnce() -> String) {
+        self.invalid = self.invalid.saturating_add(1);
+        if self.faults.len() < TOLD {
+            self.faults.push((line, fault()));
+        }
+    }
+
+    /// The line's entry; counts it as a comment where it is one. PAN-OS lets a comment follow the entry.
+    pub(super) fn entry_of<'t>(&mut self, line: &'t str) -> Option<&'t str> {
+        let line = line.trim_start_matches('\u{feff}');
+        let word = line.split_whitespace().next()?;
+        if word.starts_with(['#', ';', '!']) || word.starts_with("//") {
+            self.comments = self.comments.saturating_add(1);
+            return None;
+        }
+        Some(word)
+    }
+}
 
 impl<'a> Compiler<'a> {
     pub(super) fn lists(&mut self) {
         for entry in &self.document.lists {
-            let symbol = self.symbol(&entry.name);
-            let id = self.builder.add_list(symbol);
-            let file = entry
-                .url
-                .as_ref()
-                .map(|url| &*url.value)
-                .and_then(Location::parse);
-            if let Some(url) = &entry.url
-                && file.is_none()
-            {
-                self.findings.error(
-                    url.span,
-                    "a list comes from `file:PATH`, `https://…` or `http://…`",
-                );
-            }
-            let file = file.map_or_else(String::new, |file| file.to_string());
-            let text = self.text(
-                &entry.name,
-                entry.url.as_ref(),
-                self.sources.list(&entry.name.value),
-            );
-            match entry.kind {
-                Some(ListKind::Domain) => {
-                    self.domain_lists
-                        .add("external list", &entry.name, id, self.findings);
-                    let mut exceptions = Vec::new();
-                    for name in &entry.exceptions {
-                        match name.value.parse::<ListEntry>() {
-                            Ok(exception) => exceptions.push(exception),
-                            Err(fault) => self.findings.error(name.span, fault.to_string()),
-                        }
-                    }
-                    let options = ListOptions {
-                        expand: entry.expand_domain,
-                        exceptions,
-                        allow_public_suffix: entry.allow_public_suffix,
-                        ..ListOptions::default()
-                    };
-                    let report = self.domains.add(ListTag(id.0), text, &options);
-                    let refused = report.refused.iter().map(|(line, name)| {
-                        (
-                            *line,
-                            format!(
-                                "{} covers a public suffix; `allow-public-suffix = true` takes it",
-                                Quoted(name)
-                            ),
-                        )
-                    });
-                    let told: Vec<(usize, String)> = report.invalid.iter().cloned().chain(refused).collect();
-                    self.tell(&file, &told, report.invalid_count + report.refused_count);
-                    self.list_summaries.push(ListSummary {
-                        name: Arc::from(&*entry.name.value),
-                        entries: report.names,
-                        comments: report.comments,
-                        invalid: report.invalid_count,
-                        refused: report.refused_count,
-                    });
-                }
-                Some(ListKind::Ip) => {
-                    let mut summary = Summing::new(&entry.name);
-                    let mut list = Vec::new();
-                    for (line, number) in text.lines().zip(1..) {
-                        let Some(word) = word_of(line) else {
-                            summary.comment(line);
-                            continue;
-                        };
-                        match word.parse::<Addresses>() {
-                            Ok(addresses) => list.push(addresses),
-                            Err(_) => summary
-                                .invalid(number, format!("{} is no address, prefix or range", Quoted(word))),
-                        }
-                    }
-                    summary.of.entries = list.len();
-                    self.tell(&file, &summary.told, summary.of.invalid);
-                    self.list_summaries.push(summary.of);
-                    let object = AddressObject {
-                        name: symbol,
-                        value: AddressValue::List(list),
-                        tags: Vec::new(),
-                    };
-                    let id = self.builder.add_address(object);
-                    self.addresses.add(
-                        "external list",
-                        &entry.name,
-                        AddressRef::Object(id),
-                        self.findings,
-                    );
-                }
-                Some(ListKind::Url) => {
-                    let category = self.builder.add_category(symbol);
-                    self.categories
-                        .add("external list", &entry.name, category, self.findings);
-                    let mut summary = Summing::new(&entry.name);
-                    self.patterns(category, text, &mut summary);
-                    self.tell(&file, &summary.told, summary.of.invalid);
-                    self.list_summaries.push(summary.of);
-                }
-                None => {}
-            }
-        }
-        for entry in &self.document.url_categories {
-            let symbol = self.symbol(&entry.name);
-            let category = self.builder.add_category(symbol);
-            self.categories
-                .add("URL category", &entry.name, category, self.findings);
-            for host in &entry.list {
-                match host.value.parse::<HostPattern>() {
-                    Ok(pattern) => self.builder.add_pattern(category, &pattern),
-                    Err(fault) => self.findings.error(host.span, fault.to_string()),
-                }
-            }
-        }
-        for name in self.document.folder_categories() {
-            let Some(source) = self.sources.category(&name.value) else {
-                continue;
-            };
-            if let SourceText::Failed(_) = source
-                && !self.sources.folders().any(|folder| folder == &*name.value)
-            {
-                continue; // no such folder: told where a rule names it
-            }
-            let symbol = self.symbol(name);
-            let category = self.builder.add_category(symbol);
-            self.categories.add("URL category", name, category, self.findings);
-            let text = self.text(name, Some(name), Some(source));
-            let file = self.document.category_path(&name.value).unwrap_or_default();
-            let mut summary = Summing::new(name);
-            self.patterns(category, text, &mut summary);
-            self.tell(&file, &summary.told, summary.of.invalid);
+            self.watched(&entry.name, |this| this.list(entry));
         }
     }
 
-    /// The text of a file; an error where it could not be read.
-    fn text(&self, name: &Text, at: Option<&Text>, source: Option<&'a SourceText>) -> &'a str {
+    fn list(&mut self, entry: &'a document::ListEntry) {
+        let name = self.symbol(&entry.name);
+        let location = entry.url.as_ref().and_then(|url| self.location(url));
+        let source = self.sources.list(&entry.name.value);
+        let text = match &location {
+            Some(_) => self.text("external list", &entry.name, entry.url.as_ref(), source),
+            None => "",
+        };
+        let Some(kind) = entry.kind else {
+            return;
+        };
+        let lines = match kind {
+            ListKind::Domain => self.domain_list(entry, name, text),
+            ListKind::Ip => self.address_list(entry, name, text),
+            ListKind::Url => {
+                let category = self.builder.add_category(name);
+                self.categories
+                    .add("external list", &entry.name, category, self.findings);
+                let exceptions = self.host_exceptions(entry);
+                self.read_hosts(category, text, &exceptions)
+            }
+        };
+        let Some(location) = location else { return };
+        if matches!(source, Some(SourceText::Read(_))) && lines.entries == 0 && lines.faults.is_empty() {
+            let message = format!("external list {} has no entries", Quoted(&entry.name.value));
+            self.findings.warning(entry.name.span, message);
+        }
+        self.tell(&location.to_string(), &lines);
+        self.list_summaries.push(ListSummary {
+            name: Arc::from(&*entry.name.value),
+            kind,
+            location,
+            recurring: entry.recurring,
+            pending: !matches!(source, Some(SourceText::Read(_))),
+            entries: lines.entries,
+            comments: lines.comments,
+            invalid: lines.invalid,
+            refused: lines.refused,
+            over_limit: lines.over_limit,
+        });
+    }
+
+    fn location(&self, url: &Text) -> Option<Location> {
+        let location = Location::parse(&url.value);
+        if location.is_none() {
+            let near =
+                (!url.value.is_empty() && !url.value.contains("://")).then(|| format!("file:{}", url.value));
+            let message = format!(
+                "a list comes from file:PATH, https://… or http://…, not {}",
+                Quoted(&url.value)
+            );
+            self.findings.error_near(url.span, message, near);
+        }
+        if url.value.starts_with("http://") {
+            let message = "fetched without TLS, anybody on the way can change this list; use https://";
+            self.findings.warning(url.span, message);
+        }
+        location
+    }
+
+    fn host_exceptions(&self, entry: &document::ListEntry) -> Vec<HostPattern> {
+        let mut exceptions = Vec::new();
+        for name in &entry.exceptions {
+            match name.value.parse() {
+                Ok(pattern) => exceptions.push(pattern),
+                Err(fault) => self.report_exception(name, &fault),
+            }
+        }
+        exceptions
+    }
+
+    pub(super) fn report_exception(&self, name: &Text, fault: &dyn fmt::Display) {
+        let message = format!("exception-list: {} is not valid: {fault}", Quoted(&name.value));
+        self.findings.error(name.span, message);
+    }
+
+    fn domain_list(&mut self, entry: &'a document::ListEntry, name: Symbol, text: &str) -> Lines {
+        let id = self.builder.add_list(name);
+        self.domain_lists
+            .add("external list", &entry.name, id, self.findings);
+        let mut exceptions = Vec::new();
+        for name in &entry.exceptions {
+            match name.value.parse::<ListEntry>() {
+                Ok(exception) => exceptions.push(exception),
+                Err(fault) => self.report_exception(name, &fault),
+            }
+        }
+        let options = ListOptions {
+            expand: entry.expand_domain,
+            exceptions,
+            allow_public_suffix: entry.allow_public_suffix,
+            ..ListOptions::default()
+        };
+        let report = self.domains.add(ListTag(id.0), text, &options);
+        let refused = report.refused.into_iter().map(|(line, name)| {
+            let message = format!(
+                "{} covers a public suffix; allow-public-suffix = true takes it",
+                Quoted(&name)
+            );
+            (line, message)
+        });
+        let mut faults: Vec<(usize, String)> = report.invalid.into_iter().chain(refused).collect();
+        faults.sort_by_key(|(line, _)| *line);
+        faults.truncate(TOLD);
+        Lines {
+            entries: report.names,
+            comments: report.comments,
+            invalid: report.invalid_count,
+            refused: report.refused_count,
+            over_limit: report.over_limit,
+            faults,
+        }
+    }
+
+    /// The text of a file; where it could not be read that is told at `at`.
+    pub(super) fn text(
+        &self,
+        what: &str,
+        name: &Text,
+        at: Option<&Text>,
+        source: Option<&'a SourceText>,
+    ) -> &'a str {
         let span = at.map_or(name.span, |at| at.span);
         match source {
-            Some(SourceText::Read(text)) => text,
+            Some(SourceText::Read(text)) => return text,
             Some(SourceText::Failed(why)) => {
                 self.findings
                     .error(span, format!("{}: {why}", Quoted(&name.value)));
-                ""
             }
-            Some(SourceText::Pending) => {
+            Some(SourceText::Pending) | None => {
                 let message = format!(
-                    "{} is fetched by a running firewall; here it counts as empty",
+                    "{what} {} is fetched by a running firewall; here it counts as empty",
                     Quoted(&name.value)
                 );
                 self.findings.warning(span, message);
-                ""
-            }
-            None => "",
-        }
-    }
-
-    fn patterns(&mut self, category: policy::CategoryId, text: &str, summary: &mut Summing) {
-        for (line, number) in text.lines().zip(1..) {
-            let Some(word) = word_of(line) else {
-                summary.comment(line);
-                continue;
-            };
-            match word.parse::<HostPattern>() {
-                Ok(pattern) => {
-                    self.builder.add_pattern(category, &pattern);
-                    summary.of.entries += 1;
-                }
-                Err(fault) => summary.invalid(number, format!("{}: {fault}", Quoted(word))),
             }
         }
+        ""
     }
 
-    fn tell(&self, file: &str, told: &[(usize, String)], count: usize) {
-        let told = told.get(..TOLD).unwrap_or(told);
-        for (line, message) in told {
-            self.foreign(file, *line, message.clone());
+    /// Warns about the faults of a file: the first one by one, the rest in one sum.
+    pub(super) fn tell(&self, file: &str, lines: &Lines) {
+        for (line, fault) in &lines.faults {
+            self.foreign(file, *line, fault.clone());
         }
-        if count > told.len()
-            && let Some((line, _)) = told.last()
-        {
-            self.foreign(
-                file,
-                *line,
-                format!("{} more lines are skipped", count - told.len()),
-            );
+        let all = lines.invalid.saturating_add(lines.refused);
+        let rest = all.saturating_sub(lines.faults.len());
+        if let (1.., Some((line, _))) = (rest, lines.faults.last()) {
+            self.foreign(file, *line, format!("{rest} more lines of this file are skipped"));
+        }
+        if lines.over_limit > 0 {
+            let message = format!("{} entries are past the bound and skipped", lines.over_limit);
+            self.foreign(file, 1, message);
         }
     }
 
@@ -230,40 +245,5 @@ impl<'a> Compiler<'a> {
             message,
             nearest: None,
         });
-    }
-}
-
-/// The entry of a line of an address or host list; `None` where it is empty or a comment.
-fn word_of(line: &str) -> Option<&str> {
-    let word = line.split_whitespace().next()?;
-    (!word.starts_with(['#', ';']) && !word.starts_with("//")).then_some(word)
-}
-
-struct Summing {
-    of: ListSummary,
-    told: Vec<(usize, String)>,
-}
-
-impl Summing {
-    fn new(name: &Text) -> Self {
-        let of = ListSummary {
-            name: Arc::from(&*name.value),
-            entries: 0,
-            comments: 0,
-            invalid: 0,
-            refused: 0,
-        };
-        Self { of, told: Vec::new() }
-    }
-
-    fn comment(&mut self, line: &str) {
-        self.of.comments += usize::from(!line.trim().is_empty());
-    }
-
-    fn invalid(&mut self, line: usize, message: String) {
-        self.of.invalid += 1;
-        if self.told.len() < TOLD {
-            self.told.push((line, message));
-        }
     }
 }

@@ -1,26 +1,41 @@
 //! Names become ids, texts become proven types; whatever does not fit is told with its place.
+//!
+//! Nothing stops at a fault: what is wrong is left out or stands for nothing, so that the rest is looked
+//! at too. Only a document without errors comes out as [`Running`].
 
+mod address_list;
+mod addresses;
+mod categories;
+mod columns;
 mod cycles;
 mod forwarding;
 mod lists;
-mod objects;
+mod network;
+mod profiles;
 mod register;
 mod rules;
+mod services;
+mod shadows;
+mod tag_uses;
 
-use std::sync::Arc;
+use std::{cell::Cell, collections::HashMap, sync::Arc};
 
-use inspect::domains::DomainSet;
+use inspect::domains::{DomainSet, DomainSetBuilder};
 use logs::ForwardingProfiles;
 use policy::{
-    AddressRef, CategoryId, DecryptionProfileId, ListId, LogSettingId, Policy, PolicyBuilder, ServiceId,
-    SpywareProfileId, Symbol, Symbols, SymbolsBuilder, ZoneId,
+    AddressRef, AppId, BuildError, CategoryId, DecryptionProfileId, ListId, LogSettingId, Policy,
+    PolicyBuilder, ServiceId, SpywareProfileId, Symbol, Symbols, SymbolsBuilder, ZoneId,
 };
-use tags::{TagId, TagNames};
+use tags::TagNames;
 
 pub use self::lists::ListSummary;
-use self::register::{By, Register};
+use self::{
+    register::{By, Register, by},
+    shadows::Unsound,
+    tag_uses::TagUses,
+};
 use crate::{
-    document::Document,
+    document::{Document, Management},
     finding::{Finding, Findings},
     reader::Text,
     sources::Sources,
@@ -31,12 +46,14 @@ use crate::{
 pub struct Running {
     /// Rules and objects.
     pub policy: Policy,
-    /// Domain lists, compiled.
+    /// Domain lists, compiled: the list with tag n is `ListId(n)` of the policy.
     pub domains: DomainSet,
     /// Log forwarding profiles, by the `log-setting` of rules.
     pub forwarding: ForwardingProfiles,
-    /// What was read of each list.
+    /// What was read of each list, in the order of the document.
     pub lists: Vec<ListSummary>,
+    /// How this machine itself is reached.
+    pub management: Management,
 }
 
 /// What came of compiling a document.
@@ -44,12 +61,13 @@ pub struct Running {
 pub struct Compiled {
     /// `None` where a finding is an error.
     pub running: Option<Running>,
-    /// Everything found, by place: the document's first, then those of other files.
+    /// Everything found, those of [`parse`](crate::parse) included, by place: the document's first, then
+    /// those of other files.
     pub findings: Vec<Finding>,
 }
 
-/// Compiles `document` with the texts of the files it refers to. `previous` are the names of the configuration
-/// it replaces, so that records of both can be read; `seed` keys the domain lists.
+/// Compiles `document` with the texts of the files it refers to. `previous` are the names of the
+/// configuration it replaces, so that records of both can be read; `seed` keys the domain lists.
 pub fn compile(
     document: &Document,
     sources: &Sources,
@@ -60,18 +78,23 @@ pub fn compile(
     let findings = Findings::resume(document.source.clone(), document.findings.clone());
     let symbols = previous.map_or_else(SymbolsBuilder::new, SymbolsBuilder::extend);
     let mut compiler = Compiler::new(document, sources, names, &findings, symbols, seed);
-    compiler.objects();
+    compiler.tags();
+    compiler.lists();
+    compiler.url_categories();
+    compiler.addresses_and_groups();
+    compiler.network();
+    compiler.services();
+    compiler.applications();
+    compiler.profiles();
     compiler.forwarding();
     compiler.rules();
+    compiler.settings();
     let running = compiler.finish();
     Compiled {
         running,
         findings: findings.into_sorted(),
     }
 }
-
-/// What a name in a source or destination column stands for.
-type Address = AddressRef;
 
 struct Compiler<'a> {
     document: &'a Document,
@@ -80,19 +103,30 @@ struct Compiler<'a> {
     findings: &'a Findings,
     symbols: SymbolsBuilder,
     builder: PolicyBuilder,
-    domains: inspect::domains::DomainSetBuilder,
+    domains: DomainSetBuilder,
     list_summaries: Vec<ListSummary>,
+    forwarding_profiles: Vec<logs::ForwardingProfile>,
+    tag_uses: TagUses<'a>,
     zones: Register<'a, ZoneId>,
-    addresses: Register<'a, Address>,
-    services: Register<'a, ServiceId>,
-    service_groups: Vec<(&'a str, Vec<ServiceId>)>,
+    addresses: Register<'a, AddressRef>,
+    /// A number leads to the members in `service_members` or `application_members`.
+    services: Register<'a, usize>,
+    service_members: Vec<Vec<ServiceId>>,
+    /// The services that PAN-OS defines itself, once a rule names them.
+    predefined_services: HashMap<&'static str, ServiceId>,
+    application_groups: Register<'a, usize>,
+    application_members: Vec<Vec<AppId>>,
     domain_lists: Register<'a, ListId>,
     categories: Register<'a, CategoryId>,
+    /// Categories found in the folder that `setting.url-categories` names: never told as unused.
+    folder_categories: HashMap<&'a str, CategoryId>,
     spyware: Register<'a, SpywareProfileId>,
     decryption: Register<'a, DecryptionProfileId>,
+    profile_groups: Register<'a, Option<SpywareProfileId>>,
     log_settings: Register<'a, LogSettingId>,
-    tags: Register<'a, TagId>,
-    profiles: Vec<logs::ForwardingProfile>,
+    unsound: Unsound,
+    /// What is being compiled refers to something unsound.
+    touched_unsound: Cell<bool>,
 }
 
 impl<'a> Compiler<'a> {
@@ -111,19 +145,26 @@ impl<'a> Compiler<'a> {
             findings,
             symbols,
             builder: PolicyBuilder::new(),
-            domains: inspect::domains::DomainSetBuilder::new(seed),
+            domains: DomainSetBuilder::new(seed),
             list_summaries: Vec::new(),
+            forwarding_profiles: Vec::new(),
+            tag_uses: TagUses::new(),
             zones: Register::new("zone"),
-            addresses: Register::new("address, address group or list of type ip"),
+            addresses: Register::new("address, address group or external list of type ip"),
             services: Register::new("service or service group"),
-            service_groups: Vec::new(),
+            service_members: Vec::new(),
+            predefined_services: HashMap::new(),
+            application_groups: Register::new("application group"),
+            application_members: Vec::new(),
             domain_lists: Register::new("external list of type domain"),
-            categories: Register::new("URL category"),
+            categories: Register::new("URL category or external list of type url"),
+            folder_categories: HashMap::new(),
             spyware: Register::new("anti-spyware profile"),
             decryption: Register::new("decryption profile"),
+            profile_groups: Register::new("profile group"),
             log_settings: Register::new("log forwarding profile"),
-            tags: Register::new("tag"),
-            profiles: Vec::new(),
+            unsound: document.unsound.clone(),
+            touched_unsound: Cell::new(false),
         }
     }
 
@@ -131,73 +172,74 @@ impl<'a> Compiler<'a> {
         self.symbols.intern(&name.value)
     }
 
-    /// A tag, by its name. Tags need not be defined: any name can be registered.
-    fn tag(&self, name: &Text) -> Option<TagId> {
-        self.tags.find(&name.value);
-        match self.tag_names.intern(&name.value) {
-            Ok(tag) => Some(tag),
-            Err(fault) => {
-                self.findings.error(name.span, fault.to_string());
-                None
-            }
-        }
-    }
-
-    fn tag_ids(&self, names: &[Text]) -> Vec<TagId> {
-        names.iter().filter_map(|name| self.tag(name)).collect()
+    fn settings(&mut self) {
+        let document = self.document;
+        let never: Vec<AddressRef> = document
+            .settings
+            .never_tag
+            .iter()
+            .filter_map(|name| {
+                self.address(
+                    name,
+                    By {
+                        kind: "setting",
+                        name: "tagging",
+                        column: "never-tag",
+                    },
+                )
+            })
+            .collect();
+        self.builder.add_never_tag(never);
+        self.builder.settings(document.settings.policy.clone());
     }
 
     fn finish(self) -> Option<Running> {
-        for unused in [
-            &self.addresses as &dyn ReportUnused,
-            &self.services,
-            &self.domain_lists,
-            &self.spyware,
-            &self.decryption,
-            &self.log_settings,
-        ] {
-            unused.report_unused(self.findings);
-        }
-        if self.findings.has_errors() {
-            return None;
-        }
-        let symbols = Arc::new(self.symbols.freeze());
-        let policy = match self.builder.build(Arc::clone(&symbols)) {
+        self.report_unused();
+        let usable = self.findings.error_count() == 0;
+        let policy = match self.builder.build(Arc::new(self.symbols.freeze())) {
             Ok(policy) => policy,
             Err(faults) => {
-                for fault in faults {
-                    let start = toml_span::Span::new(0, 0);
-                    self.findings.error(start, fault.to_string());
+                // Where an error was told already, these follow from it.
+                for fault in faults.iter().filter(|_| usable) {
+                    report_build_error(fault, self.document, self.findings);
                 }
                 return None;
             }
         };
-        rules::report_shadowed(self.document, &policy, self.findings);
-        Some(Running {
+        shadows::report(self.document, &policy, &self.unsound, self.findings);
+        usable.then(|| Running {
             policy,
             domains: self.domains.build(),
-            forwarding: ForwardingProfiles::new(self.profiles),
+            forwarding: ForwardingProfiles::new(self.forwarding_profiles),
             lists: self.list_summaries,
+            management: self.document.settings.management.clone(),
         })
     }
-}
 
-/// Registers of any kind of object.
-trait ReportUnused {
-    fn report_unused(&self, findings: &Findings);
-}
-
-impl<T: Copy> ReportUnused for Register<'_, T> {
-    fn report_unused(&self, findings: &Findings) {
-        Register::report_unused(self, findings);
+    fn report_unused(&self) {
+        self.tag_uses.report(self.tag_names, self.findings);
+        self.addresses.report_unused(self.findings);
+        self.services.report_unused(self.findings);
+        self.application_groups.report_unused(self.findings);
+        self.domain_lists.report_unused(self.findings);
+        self.categories.report_unused(self.findings);
+        self.spyware.report_unused(self.findings);
+        self.decryption.report_unused(self.findings);
+        self.profile_groups.report_unused(self.findings);
+        self.log_settings.report_unused(self.findings);
     }
 }
 
-/// Who refers to a name, for messages.
-fn by<'n>(kind: &'static str, name: &'n Text, column: &'static str) -> By<'n> {
-    By {
-        kind,
-        name: &name.value,
-        column,
-    }
+/// What only the builder finds: bounds, and zones that would depend on tags.
+fn report_build_error(fault: &BuildError, document: &Document, findings: &Findings) {
+    let zone = match fault {
+        BuildError::DynamicZone(zone) => document.zones.get(zone.index()),
+        BuildError::Dangling { .. }
+        | BuildError::GroupCycle(_)
+        | BuildError::InterfaceInTwoZones { .. }
+        | BuildError::InterfaceOnTwoWires { .. }
+        | BuildError::TooMany { .. } => None,
+    };
+    let span = zone.map_or(toml_span::Span::new(0, 0), |zone| zone.name.span);
+    findings.error(span, fault.to_string());
 }

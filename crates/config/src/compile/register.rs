@@ -10,7 +10,7 @@ use crate::{
 /// Names that share a name space, each with what it stands for.
 #[derive(Debug)]
 pub(super) struct Register<'a, T> {
-    /// What a reference may name, for messages: "address, address group or external list".
+    /// What a reference may name, for messages: "address, address group or list of type ip".
     what: &'static str,
     entries: Vec<Entry<'a, T>>,
     index: HashMap<&'a str, usize>,
@@ -39,6 +39,15 @@ impl fmt::Display for By<'_> {
     }
 }
 
+/// Who refers to a name, for messages.
+pub(super) fn by<'n>(kind: &'static str, name: &'n Text, column: &'static str) -> By<'n> {
+    By {
+        kind,
+        name: &name.value,
+        column,
+    }
+}
+
 impl<'a, T: Copy> Register<'a, T> {
     pub(super) fn new(what: &'static str) -> Self {
         Self {
@@ -53,16 +62,14 @@ impl<'a, T: Copy> Register<'a, T> {
         if name.value.is_empty() {
             return;
         }
-        if let Some(first) = self.index.get(&*name.value).and_then(|at| self.entries.get(*at)) {
+        if let Some(first) = self.entry(&name.value) {
             let line = findings.source().place(first.name.span.start).line;
-            findings.error(
-                name.span,
-                format!(
-                    "duplicate name: {what} {}; there is a {} of this name on line {line}",
-                    Quoted(&name.value),
-                    first.what
-                ),
+            let message = format!(
+                "duplicate name: {what} {} is called like the {} on line {line}",
+                Quoted(&name.value),
+                first.what
             );
+            findings.error(name.span, message);
             return;
         }
         self.index.insert(&name.value, self.entries.len());
@@ -74,11 +81,25 @@ impl<'a, T: Copy> Register<'a, T> {
         });
     }
 
+    fn entry(&self, name: &str) -> Option<&Entry<'a, T>> {
+        self.entries.get(*self.index.get(name)?)
+    }
+
     /// What a name stands for; counts as a use of it.
     pub(super) fn find(&self, name: &str) -> Option<T> {
-        let entry = self.entries.get(*self.index.get(name)?)?;
+        let entry = self.entry(name)?;
         entry.used.set(true);
         Some(entry.value)
+    }
+
+    /// Where the name is defined.
+    pub(super) fn definition(&self, name: &str) -> Option<usize> {
+        self.entry(name).map(|entry| entry.name.span.start)
+    }
+
+    /// Whether the name is there; does not count as a use.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.index.contains_key(name)
     }
 
     /// What a reference stands for; a dangling one is an error.
@@ -99,11 +120,8 @@ impl<'a, T: Copy> Register<'a, T> {
         findings: &Findings,
     ) {
         let near = findings.nearest(&name.value, self.names().chain(others));
-        findings.error_near(
-            name.span,
-            format!("{by} names {}, which is no {}", Quoted(&name.value), self.what),
-            near,
-        );
+        let message = format!("{by} names {}, which is no {}", Quoted(&name.value), self.what);
+        findings.error_near(name.span, message, near);
     }
 
     /// Every name, in order of adding.
@@ -114,10 +132,8 @@ impl<'a, T: Copy> Register<'a, T> {
     /// Warns about every name that nothing refers to.
     pub(super) fn report_unused(&self, findings: &Findings) {
         for entry in self.entries.iter().filter(|entry| !entry.used.get()) {
-            findings.warning(
-                entry.name.span,
-                format!("{} {} is not used", entry.what, Quoted(&entry.name.value)),
-            );
+            let message = format!("{} {} is not used", entry.what, Quoted(&entry.name.value));
+            findings.warning(entry.name.span, message);
         }
     }
 }

@@ -122,13 +122,18 @@ pub(crate) struct TaggingEntry {
     pub(crate) timeout: Option<Located<u32>>,
     pub(crate) scope: Option<Located<TagScope>>,
     pub(crate) evidence: Option<EvidenceEntry>,
+    /// Where to say what is missing.
+    pub(crate) span: toml_span::Span,
 }
 
 /// `evidence` of a tagging action.
 #[derive(Clone, Debug)]
 pub(crate) struct EvidenceEntry {
     pub(crate) clients: Option<Located<u32>>,
+    /// Whether `clients` was given, readable or not.
+    pub(crate) has_clients: bool,
     pub(crate) window: Option<Text>,
+    pub(crate) span: toml_span::Span,
 }
 
 impl ActionEntry {
@@ -166,6 +171,7 @@ impl TaggingEntry {
             timeout: reader.integer("timeout", 0, TagAction::MAX_TIMEOUT),
             scope: reader.named("scope", TagScope::ALL, TagScope::name),
             evidence: reader.table("evidence").map(EvidenceEntry::read),
+            span: reader.span,
         };
         reader.not_supported("http-profile");
         reader.finish();
@@ -176,8 +182,10 @@ impl TaggingEntry {
 impl EvidenceEntry {
     fn read(mut reader: TableReader<'_>) -> Self {
         let entry = Self {
+            has_clients: reader.has("clients"),
             clients: reader.integer("clients", 1, logs::Evidence::MAX_CLIENTS),
             window: reader.text("window"),
+            span: reader.span,
         };
         reader.finish();
         entry

@@ -15,9 +15,11 @@ pub(crate) use objects::{
 };
 pub use objects::{ListKind, Recurring};
 pub(crate) use profiles::{DecryptionProfileEntry, ProfileGroupEntry, SpywareProfileEntry, UrlCategoryEntry};
-pub(crate) use rules::{DecryptionRuleEntry, MatchColumns, SecurityRuleEntry};
+pub(crate) use rules::{DecryptionRuleEntry, SecurityRuleEntry};
 pub use settings::Management;
 pub(crate) use settings::SettingsEntry;
+
+use std::collections::HashSet;
 
 use crate::{
     finding::{Finding, Findings},
@@ -49,6 +51,8 @@ pub struct Document {
     pub(crate) settings: SettingsEntry,
     /// What reading it found; compiling repeats it.
     pub(crate) findings: Vec<Finding>,
+    /// Entries with errors, by the place of their names.
+    pub(crate) unsound: HashSet<usize>,
 }
 
 /// What came of reading a document.
@@ -63,11 +67,10 @@ pub struct Parsed {
 /// Reads a document. `file` is its name as the user spells it: findings carry it.
 pub fn parse(file: &str, text: &str) -> Parsed {
     let mut findings = Findings::new(Source::new(file, text));
-    let cleaned = syntax::clean(&mut findings);
-    let document = cleaned
-        .values()
-        .and_then(|values| TableReader::root(&values, &findings).map(read))
-        .filter(|_| !findings.is_partial());
+    let document = syntax::read(&mut findings, |values, findings| {
+        TableReader::root(values, findings).map(read)
+    });
+    let document = document.flatten().filter(|_| !findings.is_partial());
     let findings = findings.into_sorted();
     Parsed {
         document: document.map(|document| Document {
@@ -79,18 +82,24 @@ pub fn parse(file: &str, text: &str) -> Parsed {
 }
 
 fn read(mut root: TableReader<'_>) -> Document {
+    let mut unsound = HashSet::new();
     let mut document = Document {
         source: root.findings().source().clone(),
-        wires: read_entries(&mut root, "virtual-wire", WireEntry::read),
-        zones: read_entries(&mut root, "zone", ZoneEntry::read),
-        tags: read_entries(&mut root, "tag", TagEntry::read),
-        addresses: read_entries(&mut root, "address", AddressEntry::read),
-        address_groups: read_entries(&mut root, "address-group", AddressGroupEntry::read),
-        services: read_entries(&mut root, "service", ServiceEntry::read),
-        service_groups: read_entries(&mut root, "service-group", ServiceGroupEntry::read),
-        application_groups: read_entries(&mut root, "application-group", ApplicationGroupEntry::read),
-        lists: read_entries(&mut root, "external-list", ListEntry::read),
-        profile_groups: read_entries(&mut root, "profile-group", ProfileGroupEntry::read),
+        wires: read_entries(&mut root, &mut unsound, "virtual-wire", WireEntry::read),
+        zones: read_entries(&mut root, &mut unsound, "zone", ZoneEntry::read),
+        tags: read_entries(&mut root, &mut unsound, "tag", TagEntry::read),
+        addresses: read_entries(&mut root, &mut unsound, "address", AddressEntry::read),
+        address_groups: read_entries(&mut root, &mut unsound, "address-group", AddressGroupEntry::read),
+        services: read_entries(&mut root, &mut unsound, "service", ServiceEntry::read),
+        service_groups: read_entries(&mut root, &mut unsound, "service-group", ServiceGroupEntry::read),
+        application_groups: read_entries(
+            &mut root,
+            &mut unsound,
+            "application-group",
+            ApplicationGroupEntry::read,
+        ),
+        lists: read_entries(&mut root, &mut unsound, "external-list", ListEntry::read),
+        profile_groups: read_entries(&mut root, &mut unsound, "profile-group", ProfileGroupEntry::read),
         url_categories: Vec::new(),
         spyware: Vec::new(),
         decryption: Vec::new(),
@@ -99,23 +108,40 @@ fn read(mut root: TableReader<'_>) -> Document {
         decryption_rules: Vec::new(),
         settings: SettingsEntry::default(),
         findings: Vec::new(),
+        unsound: HashSet::new(),
     };
     if let Some(mut profiles) = root.table("profiles") {
-        document.url_categories = read_entries(&mut profiles, "custom-url-category", UrlCategoryEntry::read);
-        document.spyware = read_entries(&mut profiles, "spyware", SpywareProfileEntry::read);
-        document.decryption = read_entries(&mut profiles, "decryption", DecryptionProfileEntry::read);
+        document.url_categories = read_entries(
+            &mut profiles,
+            &mut unsound,
+            "custom-url-category",
+            UrlCategoryEntry::read,
+        );
+        document.spyware = read_entries(&mut profiles, &mut unsound, "spyware", SpywareProfileEntry::read);
+        document.decryption = read_entries(
+            &mut profiles,
+            &mut unsound,
+            "decryption",
+            DecryptionProfileEntry::read,
+        );
         for other in profiles::NOT_SUPPORTED {
             profiles.not_supported(other);
         }
         profiles.finish();
     }
     if let Some(mut log_settings) = root.table("log-settings") {
-        document.forwarding = read_entries(&mut log_settings, "profiles", ForwardingProfileEntry::read);
+        document.forwarding = read_entries(
+            &mut log_settings,
+            &mut unsound,
+            "profiles",
+            ForwardingProfileEntry::read,
+        );
         for other in forwarding::NOT_SUPPORTED {
             log_settings.not_supported(other);
         }
         log_settings.finish();
     }
+    document.unsound = unsound;
     if let Some(rulebase) = root.table("rulebase") {
         rules::read_rulebase(rulebase, &mut document);
     }
@@ -126,15 +152,24 @@ fn read(mut root: TableReader<'_>) -> Document {
     document
 }
 
-/// Reads every entry of a table of named tables.
+/// Reads every entry of a table of named tables; notes those with errors.
 fn read_entries<T>(
     reader: &mut TableReader<'_>,
+    unsound: &mut HashSet<usize>,
     key: &'static str,
     mut read: impl FnMut(Text, TableReader<'_>) -> T,
 ) -> Vec<T> {
+    let findings = reader.findings();
     reader
         .entries(key)
         .into_iter()
-        .map(|(name, entry)| read(name, entry))
+        .map(|(name, entry)| {
+            let (at, before) = (name.span.start, findings.error_count());
+            let read = read(name, entry);
+            if findings.error_count() > before {
+                unsound.insert(at);
+            }
+            read
+        })
         .collect()
 }

@@ -10,7 +10,6 @@ pub(crate) struct TagEntry {
 
 impl TagEntry {
     pub(super) fn read(name: Text, mut reader: TableReader<'_>) -> Self {
-        // How a console shows the tag; the packet path has no use for it.
         reader.text("color");
         reader.text("comments");
         reader.finish();
@@ -130,6 +129,7 @@ impl AddressGroupEntry {
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceEntry {
     pub(crate) name: Text,
+    pub(crate) tags: Vec<Text>,
     pub(crate) protocol: Option<PortsEntry>,
 }
 
@@ -161,7 +161,7 @@ impl ServiceEntry {
             }
             match &*protocols {
                 [] if !protocol.has("tcp") && !protocol.has("udp") => {
-                    protocol.missing("`tcp.port` or `udp.port`")
+                    protocol.missing("`tcp.port` or `udp.port`");
                 }
                 [_, _] => protocol.findings().error(
                     protocol.span,
@@ -175,10 +175,10 @@ impl ServiceEntry {
         }
         let entry = Self {
             name,
+            tags: reader.tags(),
             protocol: protocols.pop(),
         };
         reader.text("description");
-        reader.tags();
         reader.finish();
         entry
     }
@@ -189,6 +189,7 @@ impl ServiceEntry {
 pub(crate) struct ServiceGroupEntry {
     pub(crate) name: Text,
     pub(crate) members: Vec<Text>,
+    pub(crate) tags: Vec<Text>,
 }
 
 impl ServiceGroupEntry {
@@ -196,8 +197,8 @@ impl ServiceGroupEntry {
         let entry = Self {
             name,
             members: reader.members(),
+            tags: reader.tags(),
         };
-        reader.tags();
         reader.finish();
         entry
     }

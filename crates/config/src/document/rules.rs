@@ -164,13 +164,13 @@ impl DecryptionRuleEntry {
 
 pub(super) fn read_rulebase(mut rulebase: TableReader<'_>, document: &mut Document) {
     if let Some(mut security) = rulebase.table("security") {
-        let rules = security.list("rules").into_iter();
-        document.security_rules = rules.map(SecurityRuleEntry::read).collect();
+        let rules = security.list("rules");
+        document.security_rules = read_rules(rules, document, SecurityRuleEntry::read, |rule| &rule.name);
         security.finish();
     }
     if let Some(mut decryption) = rulebase.table("decryption") {
-        let rules = decryption.list("rules").into_iter();
-        document.decryption_rules = rules.map(DecryptionRuleEntry::read).collect();
+        let rules = decryption.list("rules");
+        document.decryption_rules = read_rules(rules, document, DecryptionRuleEntry::read, |rule| &rule.name);
         decryption.finish();
     }
     for other in [
@@ -188,4 +188,25 @@ pub(super) fn read_rulebase(mut rulebase: TableReader<'_>, document: &mut Docume
         rulebase.not_supported(other);
     }
     rulebase.finish();
+}
+
+/// Reads rules; notes those with errors.
+fn read_rules<'a, T>(
+    rules: Vec<TableReader<'a>>,
+    document: &mut Document,
+    read: fn(TableReader<'a>) -> T,
+    name: fn(&T) -> &Text,
+) -> Vec<T> {
+    rules
+        .into_iter()
+        .map(|rule| {
+            let findings = rule.findings();
+            let before = findings.error_count();
+            let rule = read(rule);
+            if findings.error_count() > before {
+                document.unsound.insert(name(&rule).span.start);
+            }
+            rule
+        })
+        .collect()
 }

@@ -1,0 +1,146 @@
+//! Anti-spyware profiles, decryption profiles, profile groups.
+
+use std::collections::HashSet;
+
+use policy::{DecryptionProfile, DnsAction, ListId, Sinkhole, SpywareProfile, TlsVersion};
+
+use super::{Compiler, by};
+use crate::{
+    document::{DecryptionProfileEntry, SpywareProfileEntry},
+    finding::Quoted,
+};
+
+/// Lists of domain names that come with PAN-OS content updates.
+const VENDOR_LISTS: [&str; 2] = ["default-paloalto-dns", "default-paloalto-cloud"];
+
+impl<'a> Compiler<'a> {
+    pub(super) fn profiles(&mut self) {
+        let document = self.document;
+        for entry in &document.spyware {
+            self.spyware_profile(entry);
+        }
+        for entry in &document.decryption {
+            self.decryption_profile(entry);
+        }
+        for entry in &document.profile_groups {
+            let by = by("profile group", &entry.name, "spyware");
+            let profile = self.one_of(&entry.spyware, by);
+            let profile = profile.and_then(|name| self.spyware.resolve(name, by, self.findings));
+            self.profile_groups
+                .add("profile group", &entry.name, profile, self.findings);
+        }
+    }
+
+    fn spyware_profile(&mut self, entry: &'a SpywareProfileEntry) {
+        let name = self.symbol(&entry.name);
+        let profile = SpywareProfile {
+            name,
+            lists: self.spyware_lists(entry),
+            sinkhole: Sinkhole {
+                ipv4: entry.ipv4.as_ref().map(|given| given.value),
+                ipv6: entry.ipv6.as_ref().map(|given| given.value),
+                fqdn: entry.fqdn.as_ref().map(|given| given.value),
+            },
+            exceptions: entry.exceptions.iter().map(|name| name.value).collect(),
+        };
+        self.check_sinkhole(entry);
+        let id = self.builder.add_spyware_profile(profile);
+        self.spyware
+            .add("anti-spyware profile", &entry.name, id, self.findings);
+    }
+
+    fn spyware_lists(&self, entry: &SpywareProfileEntry) -> Vec<(ListId, DnsAction)> {
+        let by = by("anti-spyware profile", &entry.name, "lists");
+        let mut seen = HashSet::new();
+        let mut lists = Vec::new();
+        for list in &entry.lists {
+            let name = &list.name;
+            if name.value.is_empty() {
+                continue;
+            }
+            if !seen.insert(&*name.value) {
+                let message = format!("{by} names {} twice; the first decides", Quoted(&name.value));
+                self.findings.error(name.span, message);
+                continue;
+            }
+            if VENDOR_LISTS.contains(&&*name.value) && !self.domain_lists.has(&name.value) {
+                let message = format!(
+                    "{by} names {}: vendor lists are not supported",
+                    Quoted(&name.value)
+                );
+                self.findings.error(name.span, message);
+                continue;
+            }
+            let id = self.domain_lists.resolve(name, by, self.findings);
+            lists.extend(id.zip(list.action.as_ref().map(|action| action.value)));
+        }
+        lists
+    }
+
+    /// A sinkhole without an address would answer nothing.
+    fn check_sinkhole(&self, entry: &SpywareProfileEntry) {
+        let action = entry.lists.iter().filter_map(|list| list.action.as_ref());
+        let sinkholes = action
+            .into_iter()
+            .find(|action| action.value == DnsAction::Sinkhole);
+        if let (Some(action), false) = (sinkholes, entry.has_address) {
+            let message = format!(
+                "anti-spyware profile {} sinkholes but has no address; give botnet-domains.sinkhole.ipv4-address or \
+                 ipv6-address",
+                Quoted(&entry.name.value)
+            );
+            self.findings.error(action.span, message);
+        }
+        let addresses = [
+            entry.ipv4.as_ref().map(|ipv4| {
+                (
+                    ipv4.span,
+                    ipv4.value.is_unspecified() || ipv4.value.is_multicast(),
+                )
+            }),
+            entry.ipv6.as_ref().map(|ipv6| {
+                (
+                    ipv6.span,
+                    ipv6.value.is_unspecified() || ipv6.value.is_multicast(),
+                )
+            }),
+        ];
+        for (span, useless) in addresses.into_iter().flatten() {
+            if useless {
+                self.findings
+                    .error(span, "a sinkhole needs the address of one host");
+            }
+        }
+    }
+
+    fn decryption_profile(&mut self, entry: &'a DecryptionProfileEntry) {
+        let name = self.symbol(&entry.name);
+        let min_version = entry
+            .min_version
+            .as_ref()
+            .map_or(TlsVersion::Tls10, |given| given.value);
+        let max_version = entry
+            .max_version
+            .as_ref()
+            .map_or(TlsVersion::Max, |given| given.value);
+        if let Some(given) = entry.max_version.as_ref().or(entry.min_version.as_ref())
+            && min_version > max_version
+        {
+            let message = format!(
+                "decryption profile {}: min-version {} is above max-version {}",
+                Quoted(&entry.name.value),
+                min_version.name(),
+                max_version.name()
+            );
+            self.findings.error(given.span, message);
+        }
+        let id = self.builder.add_decryption_profile(DecryptionProfile {
+            name,
+            ssl_forward_proxy: entry.ssl_forward_proxy,
+            min_version,
+            max_version,
+        });
+        self.decryption
+            .add("decryption profile", &entry.name, id, self.findings);
+    }
+}
