@@ -107,7 +107,7 @@ pub(crate) struct Findings {
 impl Findings {
     /// Names compared in search of the nearest one; past it findings come without one. Ten thousand wrong
     /// references to ten thousand objects must not take minutes.
-    const COMPARISONS: usize = 1_000_000;
+    const COMPARISONS: usize = 200_000;
 
     pub(crate) fn new(source: Source) -> Self {
         Self {

@@ -275,6 +275,8 @@ impl<'a> TableReader<'a> {
     fn check_name(&self, name: &Text) {
         let fault = if name.value.is_empty() {
             "a name must not be empty".to_owned()
+        } else if &*name.value == "any" {
+            "a name must not be `any`, which stands for everything".to_owned()
         } else if name.value.chars().any(char::is_control) {
             format!("a name must not hold control characters: {}", Quoted(&name.value))
         } else if name.value.trim() != &*name.value {

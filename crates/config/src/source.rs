@@ -23,19 +23,25 @@ impl Place {
 pub(crate) struct Source {
     file: Arc<str>,
     text: Arc<str>,
-    line_starts: Arc<[usize]>,
+    marks: Arc<[Mark]>,
 }
+
+/// A place that need not be counted out: the beginning of a line, or somewhere in a long one.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    offset: usize,
+    place: Place,
+}
+
+/// Bytes between two marks at most: what is counted out for one place.
+const MARK_EVERY: usize = 4096;
 
 impl Source {
     pub(crate) fn new(file: &str, text: &str) -> Self {
-        let line_starts = std::iter::once(0)
-            .chain(memchr_lines(text))
-            .collect::<Vec<_>>()
-            .into();
         Self {
             file: file.into(),
             text: text.into(),
-            line_starts,
+            marks: marks(text).into(),
         }
     }
 
@@ -50,15 +56,14 @@ impl Source {
     /// Where the byte at `offset` stands; the end of the text for offsets beyond it.
     pub(crate) fn place(&self, offset: usize) -> Place {
         let offset = offset.min(self.text.len());
-        let line = self.line_starts.partition_point(|start| *start <= offset);
-        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let before = self.text.as_bytes().get(start..offset).unwrap_or(&[]);
-        // Bytes that begin a character, so that an offset inside one does no harm.
-        let characters = before.iter().filter(|byte| (**byte & 0xc0) != 0x80).count();
-        let mark = usize::from(start == 0 && before.starts_with("\u{feff}".as_bytes()));
+        let after = self.marks.partition_point(|mark| mark.offset <= offset);
+        let Some(mark) = after.checked_sub(1).and_then(|at| self.marks.get(at)) else {
+            return Place::START;
+        };
+        let between = self.text.as_bytes().get(mark.offset..offset).unwrap_or(&[]);
         Place {
-            line,
-            column: characters.saturating_sub(mark).saturating_add(1),
+            column: mark.place.column.saturating_add(characters(between)),
+            ..mark.place
         }
     }
 
@@ -116,11 +121,35 @@ impl Source {
     }
 }
 
-fn memchr_lines(text: &str) -> impl Iterator<Item = usize> {
-    text.bytes()
-        .enumerate()
-        .filter(|(_, byte)| *byte == b'\n')
-        .map(|(at, _)| at.saturating_add(1))
+/// Characters that begin in `bytes`, so that an offset inside one does no harm.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| (**byte & 0xc0) != 0x80).count()
+}
+
+/// Every mark, in order. The byte order mark is no character, so that the first mark stands behind it.
+fn marks(text: &str) -> Vec<Mark> {
+    let begin = if text.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    };
+    let mut marks = Vec::new();
+    let mut offset = begin;
+    for (line, number) in text.get(begin..).unwrap_or("").split_inclusive('\n').zip(1..) {
+        let mut column = 1_usize;
+        for part in line.as_bytes().chunks(MARK_EVERY) {
+            let place = Place { line: number, column };
+            marks.push(Mark { offset, place });
+            column = column.saturating_add(characters(part));
+            offset = offset.saturating_add(part.len());
+        }
+    }
+    if text.ends_with('\n') || marks.is_empty() {
+        let line = marks.last().map_or(1, |mark| mark.place.line.saturating_add(1));
+        let place = Place { line, column: 1 };
+        marks.push(Mark { offset, place });
+    }
+    marks
 }
 
 /// How many bytes the escape at the beginning of `text` takes, and how many bytes it stands for.
@@ -163,6 +192,9 @@ mod tests {
         assert_eq!(source.place(1).column, 2, "inside a character");
         assert_eq!(source.place(99), Place { line: 1, column: 2 });
         assert_eq!(Source::new("f", "").place(0), Place::START);
+        assert_eq!(Source::new("f", "a\n").place(2), Place { line: 2, column: 1 });
+        let long = format!("é\n{}= 1", "é".repeat(10_000));
+        assert_eq!(place(&long, "="), (2, 10_001));
     }
 
     /// Where the decoded byte `inside` of `value` stands in `text`, and where the value begins.

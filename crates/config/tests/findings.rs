@@ -95,6 +95,10 @@ found! {
         "fw:4:15: error: virtual-wire.v lacks `interface2`",
         "fw:5:14: warning: interface `x0` is in no zone: its packets are dropped",
     ];
+    reserved_name: "[address.any]\nip-netmask = '10.0.0.1'" => [
+        "fw:1:10: error: a name must not be `any`, which stands for everything",
+        "fw:1:10: warning: address `any` is not used",
+    ];
     bad_names: "[tag.'']\n[tag.'a ']\n[tag.\"a\\n\"]" => [
         "fw:1:6: error: a name must not be empty",
         "fw:2:6: error: a name must not begin or end with a space: `a `",
