@@ -16,7 +16,6 @@ impl TagId {
         self.0
     }
 
-    #[cfg(test)]
     pub(crate) const fn from_raw(raw: u32) -> Self {
         Self(raw)
     }

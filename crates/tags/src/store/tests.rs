@@ -190,7 +190,7 @@ fn every_bound_refuses_and_a_known_tag_still_refreshes() {
 }
 
 #[test]
-fn a_stamp_changes_with_every_change_around_an_address() {
+fn a_stamp_changes_with_what_an_address_carries() {
     let lab = Lab::new(TagLimits::default());
     let address = "10.0.0.1".parse().unwrap();
     let mut last = lab.store.stamp(address);
@@ -198,12 +198,26 @@ fn a_stamp_changes_with_every_change_around_an_address() {
     lab.put(0, "10.0.0.1", "a", Some(MINUTE));
     assert!(changed());
     assert!(!changed());
-    assert_eq!(lab.add(1, "10.0.0.1", "a", Some(MINUTE)), refreshed(61));
-    assert!(changed(), "the deadline moved");
     lab.put(1, "10.0.0.0/8", "a", None);
     assert!(changed());
     assert!(lab.remove(1, "10.0.0.0/8", "a"));
     assert!(changed());
+    lab.put(1, "10.0.0.1 client=10.0.0.2", "a", None);
+    assert!(changed());
     lab.expire(61);
     assert!(changed());
+}
+
+#[test]
+fn refreshing_is_a_change_but_leaves_every_stamp() {
+    let lab = Lab::new(TagLimits::default());
+    lab.put(0, "10.0.0.1", "a", Some(MINUTE));
+    let before = (
+        lab.store.generation(),
+        lab.store.stamp("10.0.0.1".parse().unwrap()),
+    );
+    assert_eq!(lab.add(1, "10.0.0.1", "a", Some(MINUTE)), refreshed(61));
+    assert_eq!(lab.tags(1, "10.0.0.1", "::", None).1, Timestamp::from_secs(61));
+    assert_eq!(lab.store.stamp("10.0.0.1".parse().unwrap()), before.1);
+    assert_ne!(lab.store.generation(), before.0);
 }
