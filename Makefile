@@ -12,6 +12,7 @@ test: ## every test; the corpus too where CORDON_SHARED names the folder that ho
 
 bench: ## figures of this machine, side by side
 	$(CARGO) run --release --quiet -p cordon-benches --bin journey
+	$(CARGO) run --release --quiet -p cordon-benches --bin tags
 
 fuzz: ## arbitrary and mutated frames, messages and files, a hundred times as many as in `make test`
 	PROPTEST_CASES=25600 $(CARGO) test --release --workspace -- arbitrary mutated never_panic
