@@ -88,6 +88,15 @@ impl Random {
     }
 }
 
+/// Stops the writer however reading ends.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Family {
     V4,
@@ -220,8 +229,10 @@ impl Lab {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             let writer = scope.spawn(|| self.write_until(&done));
-            self.read();
-            done.store(true, Ordering::Relaxed);
+            {
+                let _done = SetOnDrop(&done);
+                self.read();
+            }
             report("tags written", writer.join().expect("the writer"), "/s");
         });
     }

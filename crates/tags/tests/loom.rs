@@ -9,6 +9,7 @@
 //! schedule in which the writer rests, at any point, until the reader is through, and gives up on a
 //! reader that would spin then.
 #![cfg(loom)]
+#![expect(clippy::unwrap_used, reason = "tests of the whole crate stand outside of it")]
 
 use std::{net::IpAddr, time::Duration};
 
