@@ -11,7 +11,8 @@ test: ## every test; the corpus too where CORDON_SHARED names the folder that ho
 	$(CARGO) test --workspace
 
 bench: ## figures of this machine, side by side
-	$(CARGO) run --release --quiet -p cordon-benches --bin journey
+	$(CARGO) build --release --quiet -p cordon-benches
+	for bench in journey domains tags; do $(CARGO) run --release --quiet -p cordon-benches --bin $$bench || exit 1; done
 	$(CARGO) run --release --quiet -p cordon-benches --bin tags
 
 fuzz: ## arbitrary and mutated frames, messages and files, a hundred times as many as in `make test`
