@@ -32,7 +32,7 @@ pub struct SessionCounts {
     pub tcp: u64,
     /// UDP.
     pub udp: u64,
-    /// ICMP and ICMPv6.
+    /// ICMP and `ICMPv6`.
     pub icmp: u64,
     /// Every other IP protocol.
     pub other: u64,

@@ -67,7 +67,11 @@ pub fn place(packet: &Packet<'_>, wire: Wire, seed: u64) -> Placement {
             message: IcmpMessage::Error { quoted: Some(quoted) },
             ..
         }) => Some(hashed(quoted)),
-        _ => None,
+        Transport::Icmp(_)
+        | Transport::Tcp(_)
+        | Transport::Udp(_)
+        | Transport::Other { .. }
+        | Transport::Fragment { .. } => None,
     };
     let shard = ShardId::from_hash(quoted.map_or(hash, |(_, hash)| hash));
     Placement::Flow(shard, FlowRef { key, hash, quoted })

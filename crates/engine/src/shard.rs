@@ -4,71 +4,20 @@
 //! verdict, records and frames; it reads no clock, opens no socket and starts no thread, so the same code
 //! runs live, in replay, in tests and under the fuzzer.
 
+mod ageing;
+
 use logs::SessionEndReason;
 use packet::{
     Datagram, FragmentFault, FragmentLimits, IpProtocol, Network, Packet, Reassembler, Reassembly, Tcp,
     Timestamp, Transport, Wire, crosses_always,
 };
-use policy::{AppId, AppKnowledge, Asymmetric, InterfaceId, NonSyn, WireSpec};
-use tags::TagStore;
+use policy::{AppId, AppKnowledge, InterfaceId, NonSyn, WireSpec};
 
 use crate::{
-    Counters, DropReason, FlowRef, Outputs, Ruleset, Sides, Verdict, records,
-    session::{
-        DeadlineQueue, Direction, Due, Recognition, Segment, Session, SessionTable, SlotId, State, TcpTracker,
-    },
-    stages::{admit, decide, decide::Again, dns, dns_tcp, recognise, refuse},
+    Counters, DropReason, Env, FlowRef, FragmentNote, Frame, Ingress, Outputs, Scene, Verdict, records,
+    session::{DeadlineQueue, Direction, Recognition, Segment, Session, SessionTable, SlotId, State},
+    stages::{admit, decide, decide::Again, dns, dns_tcp, recognise, refuse, tcp},
 };
-
-/// Where a frame came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ingress {
-    /// By this interface.
-    Interface(InterfaceId),
-    /// Somewhere on this wire: captures do not say by which interface.
-    Wire(Wire),
-}
-
-/// What holds for a whole burst: one ruleset, one tag store.
-#[derive(Clone, Copy, Debug)]
-pub struct Env<'a> {
-    /// The policy and lists in force.
-    pub ruleset: &'a Ruleset,
-    /// The tags of addresses.
-    pub tags: &'a TagStore,
-    /// Who is inside, where frames do not say.
-    pub sides: &'a Sides,
-}
-
-/// One frame, or the fragments that make up one datagram, and where it came from.
-#[derive(Clone, Copy, Debug)]
-pub struct Frame<'a> {
-    /// Its number, from 1.
-    pub number: u64,
-    /// The number of the first frame of the same datagram; `number` where it is whole by itself.
-    pub first_number: u64,
-    /// How many frames make up the datagram.
-    pub frames: u64,
-    /// When it was stamped.
-    pub stamp: Timestamp,
-    /// Where it came in.
-    pub ingress: Ingress,
-    /// Bytes on the wire, of all its frames.
-    pub original_bytes: u64,
-    /// What it holds.
-    pub packet: Packet<'a>,
-}
-
-/// What a fragment's place in the reassembly remembers of its frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FragmentNote {
-    /// The frame's number.
-    pub number: u64,
-    /// When it was stamped.
-    pub stamp: Timestamp,
-    /// Its bytes on the wire.
-    pub original_bytes: u64,
-}
 
 /// The bounds of one shard.
 #[derive(Clone, Copy, Debug)]
@@ -77,41 +26,6 @@ pub struct ShardLimits {
     pub sessions: usize,
     /// Fragments that wait for the rest of their datagram.
     pub fragments: FragmentLimits,
-}
-
-/// Everything a stage may look at or add to, for one packet.
-#[derive(Debug)]
-pub(crate) struct Scene<'a, 'p> {
-    pub(crate) env: &'a Env<'a>,
-    pub(crate) now: Timestamp,
-    pub(crate) packet: &'a Packet<'p>,
-    pub(crate) direction: Direction,
-    pub(crate) out: &'a mut Outputs,
-    pub(crate) counters: &'a mut Counters,
-    /// Room for one forged DNS message.
-    pub(crate) message: &'a mut Vec<u8>,
-    /// Room for forged DNS messages on their way into a TCP stream.
-    pub(crate) replies: &'a mut Vec<u8>,
-}
-
-impl Scene<'_, '_> {
-    /// The interface this packet goes out by, if it goes on.
-    pub(crate) fn egress_of(&self, session: &Session) -> InterfaceId {
-        let [client, server] = session.interfaces;
-        match self.direction {
-            Direction::ClientToServer => server,
-            Direction::ServerToClient => client,
-        }
-    }
-
-    /// The interface this packet came in by.
-    pub(crate) fn ingress_of(&self, session: &Session) -> InterfaceId {
-        let [client, server] = session.interfaces;
-        match self.direction {
-            Direction::ClientToServer => client,
-            Direction::ServerToClient => server,
-        }
-    }
 }
 
 /// The state of one of the [`crate::SHARDS`] parts of all flows.
@@ -220,7 +134,7 @@ impl Shard {
         admit::link(spec, &frame.packet)?;
         let tcp = tcp_of(&frame.packet);
         if let Some(tcp) = &tcp {
-            plausible(tcp)?;
+            tcp::plausible(tcp)?;
         }
 
         // 2. A known session? An ICMP error belongs to the one it quotes.
@@ -230,10 +144,10 @@ impl Shard {
             return Ok(self.icmp_error(slot, quoted, frame, now));
         }
         let mut found = self.sessions.find(flow.hash, &flow.key);
-        if let Some((slot, direction)) = found {
-            if self.makes_way(env, now, slot, direction, tcp.as_ref(), out) {
-                found = None;
-            }
+        if let Some((slot, direction)) = found
+            && self.makes_way(env, now, slot, direction, tcp.as_ref(), out)
+        {
+            found = None;
         }
 
         // 3. A new one: where does it come from, and which rule holds?
@@ -320,28 +234,19 @@ impl Shard {
             Direction::ServerToClient
         };
         let tuple = key.tuple();
-        let ends = admit::ends(
-            policy,
-            spec,
-            env.sides,
-            frame.ingress,
-            flow.key.vlans(),
-            tuple.src,
-            tuple.dst,
-            sender_is_client,
-        )?;
+        let ends = admit::ends(policy, spec, env.sides, frame.ingress, &key, sender_is_client)?;
         let sender = flow.key.tuple().src;
-        let sender_zone = ends.zones[direction.index()];
+        let sender_zone = direction.pick(ends.zones);
         let taggable = ends.undecided || admit::source(policy, sender_zone, sender)?;
 
         let decided = decide::read_tags(env, now, tuple.src, tuple.dst, None);
-        let (app, recognition) = match self.app_by_protocol(env, &frame.packet) {
+        let (app, recognition) = match app_by_protocol(env, &frame.packet) {
             Some(app) => (AppKnowledge::Known(app), Recognition::Settled(app)),
             None => (AppKnowledge::Unknown, Recognition::NoPayload),
         };
         let decision = decide::ask(env, ends.zones, tuple, app, None, &decided);
         if !decision.action.allows() && crosses_always(&frame.packet) && !spec.protect_link_local {
-            return Ok(Verdict::Forward(ends.interfaces[direction.reversed().index()]));
+            return Ok(Verdict::Forward(direction.reversed().pick(ends.interfaces)));
         }
         let session = Session {
             key,
@@ -483,45 +388,10 @@ impl Shard {
         let tcp = tcp_of(&frame.packet);
 
         // TCP: what the receiver would not accept changes nothing here.
-        let mut tracker = None;
-        let mut unverified_reset = false;
-        if let Some(tcp) = &tcp {
-            let (next, segment) = match session.tcp {
-                None => (TcpTracker::new(tcp, direction), first_segment(tcp)),
-                Some(mut known) => {
-                    let segment = known.segment(tcp, direction);
-                    (known, segment)
-                }
-            };
-            if segment == Segment::OutOfWindow {
-                return Err(DropReason::OutOfWindow);
-            }
-            if next.one_sided()
-                && session.tcp.is_some()
-                && !tcp.flags.syn()
-                && policy.settings().tcp.asymmetric == Asymmetric::Drop
-            {
-                return Err(DropReason::Asymmetric);
-            }
-            match (segment, direction) {
-                (Segment::Fin, _) => session.ended_by(SessionEndReason::TcpFin),
-                (Segment::Reset, Direction::ClientToServer) => {
-                    session.ended_by(SessionEndReason::TcpRstFromClient)
-                }
-                (Segment::Reset, Direction::ServerToClient) => {
-                    session.ended_by(SessionEndReason::TcpRstFromServer)
-                }
-                (Segment::UnverifiedReset, _) => unverified_reset = true,
-                (
-                    Segment::Accepted
-                    | Segment::Resynchronise
-                    | Segment::NewConnection
-                    | Segment::OutOfWindow,
-                    _,
-                ) => {}
-            }
-            tracker = Some(next);
-        }
+        let asymmetric = policy.settings().tcp.asymmetric;
+        let judged = tcp
+            .map(|tcp| tcp::judge(session, asymmetric, &tcp, direction))
+            .transpose()?;
         session.count(direction, frame.original_bytes, now);
 
         // Payload: names first, since a listed one never leaves.
@@ -557,13 +427,13 @@ impl Shard {
                 return Ok(self.turn_away(frame, slot, direction, out));
             }
         }
-        let egress = scene_egress(session, direction);
+        let egress = session.egress(direction);
         let state = session.state;
         let forwarded = verdict.is_none() && state == State::Open;
         if forwarded || session.tcp.is_none() {
-            session.tcp = tracker.or(session.tcp);
+            session.tcp = judged.map(|judged| judged.tracker);
         }
-        if unverified_reset {
+        if judged.is_some_and(|judged| judged.unverified_reset) {
             self.shorten(env, now, slot);
         } else {
             self.touch(env, now, slot);
@@ -590,7 +460,7 @@ impl Shard {
                 let last = session.last_packet;
                 session.count(direction, frame.original_bytes, now);
                 session.last_packet = last;
-                Verdict::Forward(scene_egress(session, direction))
+                Verdict::Forward(session.egress(direction))
             }
             State::Sinkholed => Verdict::Drop(DropReason::SinkholedSession),
             State::Discard => Verdict::Drop(DropReason::PolicyDeny),
@@ -607,21 +477,6 @@ impl Shard {
         Verdict::Drop(DropReason::PolicyDeny)
     }
 
-    fn app_by_protocol(&self, env: &Env<'_>, packet: &Packet<'_>) -> Option<AppId> {
-        let ip = packet.ip()?;
-        let echo = matches!(
-            &ip.transport,
-            Transport::Icmp(icmp) if matches!(icmp.message, packet::IcmpMessage::Echo { .. })
-        );
-        match ip.protocol {
-            IpProtocol::TCP | IpProtocol::UDP => None,
-            protocol => Some(
-                inspect::Application::of_protocol(protocol, echo)
-                    .map_or(AppId::UNKNOWN_IP, |application| env.ruleset.app(application)),
-            ),
-        }
-    }
-
     fn count_session(&mut self, protocol: IpProtocol) {
         let sessions = &mut self.counters.sessions;
         match protocol {
@@ -629,137 +484,6 @@ impl Shard {
             IpProtocol::UDP => sessions.udp += 1,
             IpProtocol::ICMP | IpProtocol::ICMPV6 => sessions.icmp += 1,
             _ => sessions.other += 1,
-        }
-    }
-}
-
-/// Ageing.
-impl Shard {
-    /// Ends what is due at `now`: sessions by their deadline, and fragments whose datagram never became whole.
-    /// Records stand in `out` under the id of their session.
-    pub fn expire(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) {
-        while let Some(due) = self.deadlines.pop_due(now) {
-            let Some(session) = self.current(&due) else {
-                continue;
-            };
-            if session.deadline > now {
-                let deadline = session.deadline;
-                session.queued = deadline;
-                self.deadlines.push(Due { at: deadline, ..due });
-                continue;
-            }
-            session.ended_by(SessionEndReason::AgedOut);
-            self.close(env, now, due.slot, out);
-        }
-        for (fault, _) in self.fragments.expire(now) {
-            self.counters.dropped(fragment_reason(fault), 1);
-        }
-    }
-
-    /// Ends everything at the end of a capture. Returns the frames still held as fragments.
-    pub fn finish(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) -> u64 {
-        let slots: Vec<SlotId> = self.sessions.slots().map(|(slot, _)| slot).collect();
-        for slot in slots {
-            if let Some(session) = self.sessions.get_mut(slot) {
-                session.ended_by(SessionEndReason::Unknown);
-            }
-            self.close(env, now, slot, out);
-        }
-        self.fragments.drain().len() as u64
-    }
-
-    /// The session that a queue entry still speaks of.
-    fn current(&mut self, due: &Due) -> Option<&mut Session> {
-        self.sessions
-            .get_mut(due.slot)
-            .filter(|session| session.id == due.session_id && session.queued == due.at)
-    }
-
-    /// Removes a session and logs its end, where that was not done before.
-    fn close(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId, out: &mut Outputs) {
-        let Some(session) = self.sessions.remove(slot) else {
-            return;
-        };
-        if session.state == State::Discard || !env.ruleset.policy().rule(session.rule).log_end {
-            return;
-        }
-        out.caused_by(session.id, now);
-        out.record(records::end(env, now, &session));
-    }
-
-    /// Adds a session; where the table is full, the one that would age next goes.
-    fn insert(
-        &mut self,
-        env: &Env<'_>,
-        now: Timestamp,
-        session: Session,
-        out: &mut Outputs,
-    ) -> Result<SlotId, DropReason> {
-        if self.sessions.is_full() {
-            self.evict(env, now, out);
-        }
-        self.sessions
-            .insert(session)
-            .map_err(|_| DropReason::SessionTableFull)
-    }
-
-    fn evict(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) {
-        while let Some(due) = self.deadlines.pop() {
-            let Some(session) = self.current(&due) else {
-                continue;
-            };
-            if session.deadline > due.at {
-                let deadline = session.deadline;
-                session.queued = deadline;
-                self.deadlines.push(Due { at: deadline, ..due });
-                continue;
-            }
-            session.ended_by(SessionEndReason::ResourcesUnavailable);
-            self.counters.evicted += 1;
-            self.close(env, now, due.slot, out);
-            return;
-        }
-    }
-
-    /// Turns a session into the memory of its refusal.
-    fn discard(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId) {
-        if let Some(session) = self.sessions.get_mut(slot) {
-            session.state = State::Discard;
-            session.dns_stream = None;
-            session.name_finder = None;
-        }
-        self.touch(env, now, slot);
-    }
-
-    /// A packet keeps its session for the timeout of its state.
-    fn touch(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId) {
-        let timeouts = &env.ruleset.policy().settings().session;
-        if let Some(session) = self.sessions.get_mut(slot) {
-            session.deadline = now.saturating_add(session.timeout(timeouts));
-            self.requeue(slot);
-        }
-    }
-
-    /// A reset that its receiver will challenge: if nothing follows, the connection is gone.
-    fn shorten(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId) {
-        let timeout = env.ruleset.policy().settings().session.tcp_unverified_rst;
-        if let Some(session) = self.sessions.get_mut(slot) {
-            session.deadline = session.deadline.min(now.saturating_add(timeout));
-            self.requeue(slot);
-        }
-    }
-
-    /// Queues a session where its deadline has moved forward; one that moved back is found out later.
-    fn requeue(&mut self, slot: SlotId) {
-        if let Some(session) = self.sessions.get_mut(slot)
-            && session.deadline < session.queued
-        {
-            session.queued = session.deadline;
-            self.deadlines.push(Due {
-                at: session.deadline,
-                session_id: session.id,
-                slot,
-            });
         }
     }
 }
@@ -781,40 +505,27 @@ fn tcp_of<'p>(packet: &Packet<'p>) -> Option<Tcp<'p>> {
     }
 }
 
-/// Refuses combinations of flags that no stack sends and scanners do: SYN with FIN or RST, and none at all.
-fn plausible(tcp: &Tcp<'_>) -> Result<(), DropReason> {
-    let flags = tcp.flags;
-    let nonsense = flags.syn() && (flags.fin() || flags.rst());
-    let nothing = !(flags.syn() || flags.ack() || flags.rst() || flags.fin());
-    if nonsense || nothing {
-        Err(DropReason::TcpFlags)
-    } else {
-        Ok(())
-    }
-}
-
-/// What the first segment of a session means.
-fn first_segment(tcp: &Tcp<'_>) -> Segment {
-    match (tcp.flags.rst(), tcp.flags.fin()) {
-        (true, _) => Segment::Reset,
-        (false, true) => Segment::Fin,
-        (false, false) => Segment::Accepted,
-    }
-}
-
-fn scene_egress(session: &Session, direction: Direction) -> InterfaceId {
-    let [client, server] = session.interfaces;
-    match direction {
-        Direction::ClientToServer => server,
-        Direction::ServerToClient => client,
-    }
-}
-
 /// The other side of the wire; frames whose side is not known count as coming from `interface1`.
 fn across(spec: &WireSpec, ingress: Ingress) -> InterfaceId {
     let [inner, outer] = spec.interfaces;
     match ingress {
         Ingress::Interface(interface) if interface == outer => inner,
         Ingress::Interface(_) | Ingress::Wire(_) => outer,
+    }
+}
+
+/// The application of protocols that are one by themselves.
+fn app_by_protocol(env: &Env<'_>, packet: &Packet<'_>) -> Option<AppId> {
+    let ip = packet.ip()?;
+    let echo = matches!(
+        &ip.transport,
+        Transport::Icmp(icmp) if matches!(icmp.message, packet::IcmpMessage::Echo { .. })
+    );
+    match ip.protocol {
+        IpProtocol::TCP | IpProtocol::UDP => None,
+        protocol => Some(
+            inspect::Application::of_protocol(protocol, echo)
+                .map_or(AppId::UNKNOWN_IP, |application| env.ruleset.app(application)),
+        ),
     }
 }

@@ -30,7 +30,7 @@ enum Inside {
 
 impl Sides {
     /// The first of these that is given: `inside` (the command line), the networks of the zones on the
-    /// wire's `interface1`, RFC 1918 and fc00::/7.
+    /// wire's `interface1`, RFC 1918 and RFC 4193 (`fc00::/7`).
     pub fn new(inside: Vec<Addresses>, policy: &Policy, wire: Wire) -> Self {
         if !inside.is_empty() {
             return Self {

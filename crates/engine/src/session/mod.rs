@@ -33,6 +33,14 @@ impl Direction {
         }
     }
 
+    /// The sender's of a pair that holds the client's first.
+    pub(crate) fn pick<T>(self, [client, server]: [T; 2]) -> T {
+        match self {
+            Self::ClientToServer => client,
+            Self::ServerToClient => server,
+        }
+    }
+
     pub(crate) fn index(self) -> usize {
         match self {
             Self::ClientToServer => 0,
@@ -85,6 +93,10 @@ pub(crate) enum Recognition {
 
 /// One session. The fields that every packet touches come first.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one session"
+)]
 pub(crate) struct Session {
     pub(crate) key: FlowKey,
     pub(crate) hash: u64,
@@ -120,7 +132,7 @@ pub(crate) struct Session {
     pub(crate) from_inside: bool,
     /// A DNS query of it was sinkholed: an upstream reply to a listed name answers that query.
     pub(crate) sinkholed_query: bool,
-    /// The host it was heard to ask for, by ClientHello or Host header.
+    /// The host it was heard to ask for, by `ClientHello` or Host header.
     pub(crate) server_name: Option<Box<DomainName>>,
     pub(crate) name_finder: Option<ServerNameFinder>,
     /// Its TCP stream is no DNS.
@@ -133,6 +145,11 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn protocol(&self) -> IpProtocol {
         self.key.tuple().protocol
+    }
+
+    /// The interface that packets of this direction leave by.
+    pub(crate) fn egress(&self, direction: Direction) -> InterfaceId {
+        direction.reversed().pick(self.interfaces)
     }
 
     pub(crate) fn count(&mut self, direction: Direction, bytes: u64, now: Timestamp) {

@@ -76,13 +76,12 @@ impl SessionTable {
             return Err(TableFull);
         }
         let hash = session.hash;
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                let slot = SlotId(u32::try_from(self.slots.len()).map_err(|_| TableFull)?);
-                self.slots.push(None);
-                slot
-            }
+        let slot = if let Some(slot) = self.free.pop() {
+            slot
+        } else {
+            let slot = SlotId(u32::try_from(self.slots.len()).map_err(|_| TableFull)?);
+            self.slots.push(None);
+            slot
         };
         let place = self.slots.get_mut(slot.0 as usize).ok_or(TableFull)?;
         *place = Some(session);

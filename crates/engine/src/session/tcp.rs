@@ -70,8 +70,6 @@ pub(crate) struct TcpTracker {
     isn: u32,
     /// A client's SYN over the open connection that waits for the server's answer.
     resync: Option<u32>,
-    /// First seen in its middle: scales and histories are unknown.
-    midstream: bool,
 }
 
 /// How old an acknowledgement may be (Linux and BSD use the same constant).
@@ -97,7 +95,6 @@ impl TcpTracker {
                 segment.ack.wrapping_sub(1)
             },
             resync: None,
-            midstream: !flags.syn(),
         };
         tracker.first_of_half(segment, direction);
         tracker
@@ -219,19 +216,22 @@ impl TcpTracker {
             return Segment::Reset;
         }
         // Behind what its receiver expects it is no more in the window than beyond it (RFC 5961 §3.2).
-        let expected = self.expected_by_receiver(direction).unwrap_or(self.half(direction).end);
-        if after(expected, segment.seq) { Segment::OutOfWindow } else { Segment::UnverifiedReset }
+        let expected = self
+            .expected_by_receiver(direction)
+            .unwrap_or(self.half(direction).end);
+        if after(expected, segment.seq) {
+            Segment::OutOfWindow
+        } else {
+            Segment::UnverifiedReset
+        }
     }
 
     /// The first segment of one side fixes where its sequence numbers start.
     fn first_of_half(&mut self, segment: &Tcp<'_>, direction: Direction) {
         let end = end_of(segment);
-        let scale = match (segment.flags.syn(), self.midstream) {
-            (true, _) => Some(segment.window_scale.unwrap_or(0).min(LARGEST_SCALE)),
-            (false, true) => None,
-            // Its SYN was not seen although the other one was.
-            (false, false) => None,
-        };
+        // Without its SYN nobody knows.
+        let syn = segment.flags.syn();
+        let scale = syn.then(|| segment.window_scale.unwrap_or(0).min(LARGEST_SCALE));
         let half = self.half_mut(direction);
         let limit = half.limit;
         *half = Half {

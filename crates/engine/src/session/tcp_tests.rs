@@ -26,7 +26,10 @@ fn established() -> TcpTracker {
     let answer = segment(TcpFlags::SYN | TcpFlags::ACK, 500, 101, b"");
     assert_eq!(tracker.segment(&answer, SERVER), Segment::Accepted);
     assert_eq!(tracker.state(), TcpState::Handshake);
-    assert_eq!(tracker.segment(&segment(TcpFlags::ACK, 101, 501, b""), CLIENT), Segment::Accepted);
+    assert_eq!(
+        tracker.segment(&segment(TcpFlags::ACK, 101, 501, b""), CLIENT),
+        Segment::Accepted
+    );
     assert_eq!(tracker.state(), TcpState::Established);
     tracker
 }
@@ -35,7 +38,11 @@ fn established() -> TcpTracker {
 fn a_blind_reset_changes_nothing() {
     let mut tracker = established();
     for seq in [0, 50_000, u32::MAX] {
-        assert_eq!(tracker.segment(&segment(TcpFlags::RST, seq, 0, b""), CLIENT), Segment::OutOfWindow, "{seq}");
+        assert_eq!(
+            tracker.segment(&segment(TcpFlags::RST, seq, 0, b""), CLIENT),
+            Segment::OutOfWindow,
+            "{seq}"
+        );
     }
     assert_eq!(tracker.state(), TcpState::Established);
 }
@@ -43,9 +50,15 @@ fn a_blind_reset_changes_nothing() {
 #[test]
 fn a_reset_in_the_window_is_believed_only_at_the_expected_byte() {
     let mut tracker = established();
-    assert_eq!(tracker.segment(&segment(TcpFlags::RST, 300, 0, b""), CLIENT), Segment::UnverifiedReset);
+    assert_eq!(
+        tracker.segment(&segment(TcpFlags::RST, 300, 0, b""), CLIENT),
+        Segment::UnverifiedReset
+    );
     assert_eq!(tracker.state(), TcpState::Established);
-    assert_eq!(tracker.segment(&segment(TcpFlags::RST, 101, 0, b""), CLIENT), Segment::Reset);
+    assert_eq!(
+        tracker.segment(&segment(TcpFlags::RST, 101, 0, b""), CLIENT),
+        Segment::Reset
+    );
     assert_eq!(tracker.state(), TcpState::Closed);
 }
 
@@ -58,24 +71,40 @@ fn data_outside_the_window_is_refused() {
     let beyond = segment(TcpFlags::ACK, 101 + 5000, 501, b"evil");
     assert_eq!(tracker.segment(&beyond, CLIENT), Segment::OutOfWindow);
     assert_eq!(tracker.next_seq(CLIENT), 106);
-    assert_eq!(tracker.segment(&inside, CLIENT), Segment::Accepted, "a retransmission is not outside");
+    assert_eq!(
+        tracker.segment(&inside, CLIENT),
+        Segment::Accepted,
+        "a retransmission is not outside"
+    );
 }
 
 #[test]
 fn two_fins_close() {
     let mut tracker = established();
     let fin = TcpFlags::FIN | TcpFlags::ACK;
-    assert_eq!(tracker.segment(&segment(fin, 101, 501, b""), CLIENT), Segment::Fin);
+    assert_eq!(
+        tracker.segment(&segment(fin, 101, 501, b""), CLIENT),
+        Segment::Fin
+    );
     assert_eq!(tracker.state(), TcpState::HalfClosed);
-    assert_eq!(tracker.segment(&segment(fin, 501, 102, b""), SERVER), Segment::Fin);
+    assert_eq!(
+        tracker.segment(&segment(fin, 501, 102, b""), SERVER),
+        Segment::Fin
+    );
     assert_eq!(tracker.state(), TcpState::Closed);
-    assert_eq!(tracker.segment(&segment(TcpFlags::SYN, 9000, 0, b""), CLIENT), Segment::NewConnection);
+    assert_eq!(
+        tracker.segment(&segment(TcpFlags::SYN, 9000, 0, b""), CLIENT),
+        Segment::NewConnection
+    );
 }
 
 #[test]
 fn a_syn_over_an_open_connection_waits_for_the_server() {
     let mut tracker = established();
-    assert_eq!(tracker.segment(&segment(TcpFlags::SYN, 9000, 0, b""), CLIENT), Segment::Resynchronise);
+    assert_eq!(
+        tracker.segment(&segment(TcpFlags::SYN, 9000, 0, b""), CLIENT),
+        Segment::Resynchronise
+    );
     assert_eq!(tracker.state(), TcpState::Established);
     let agreed = segment(TcpFlags::SYN | TcpFlags::ACK, 7000, 9001, b"");
     assert_eq!(tracker.segment(&agreed, SERVER), Segment::NewConnection);
@@ -93,6 +122,12 @@ fn what_is_joined_in_the_middle_goes_on() {
     let mut tracker = TcpTracker::new(&segment(TcpFlags::ACK, 40_000, 70_000, b"abc"), CLIENT);
     assert!(tracker.one_sided());
     assert_eq!(tracker.state(), TcpState::Established);
-    assert_eq!(tracker.segment(&segment(TcpFlags::ACK, 70_000, 40_003, b"def"), SERVER), Segment::Accepted);
-    assert_eq!(tracker.segment(&segment(TcpFlags::ACK, 40_003, 70_003, b""), CLIENT), Segment::Accepted);
+    assert_eq!(
+        tracker.segment(&segment(TcpFlags::ACK, 70_000, 40_003, b"def"), SERVER),
+        Segment::Accepted
+    );
+    assert_eq!(
+        tracker.segment(&segment(TcpFlags::ACK, 40_003, 70_003, b""), CLIENT),
+        Segment::Accepted
+    );
 }

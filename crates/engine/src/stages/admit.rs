@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use packet::{Network, Packet, VlanTags, Wire};
+use packet::{FlowKey, FlowTuple, Network, Packet, Wire};
 use policy::{AntiSpoof, InterfaceId, Policy, WireSpec, ZoneId};
 
 use crate::{
     DropReason,
-    shard::Ingress,
+    scene::Ingress,
     sides::{Opening, Sides},
 };
 
@@ -53,19 +53,22 @@ pub(crate) struct Ends {
     pub(crate) undecided: bool,
 }
 
-/// Finds the ends of a session that `client` opens towards `server`. `sender_is_client`: the packet at hand
+/// Finds the ends of the session with this key, client first. `sender_is_client`: the packet at hand
 /// was sent by the client.
 pub(crate) fn ends(
     policy: &Policy,
     spec: &WireSpec,
     sides: &Sides,
     ingress: Ingress,
-    vlans: VlanTags,
-    client: IpAddr,
-    server: IpAddr,
+    key: &FlowKey,
     sender_is_client: bool,
 ) -> Result<Ends, DropReason> {
     let [inner, outer] = spec.interfaces;
+    let FlowTuple {
+        src: client,
+        dst: server,
+        ..
+    } = key.tuple();
     let opening = match ingress {
         Ingress::Wire(_) if sender_is_client => sides.opening(client, server),
         Ingress::Wire(_) => {
@@ -86,7 +89,7 @@ pub(crate) fn ends(
     } else {
         [outer, inner]
     };
-    let zone = |interface| policy.zone_of(interface, vlans).ok_or(DropReason::NoZone);
+    let zone = |interface| policy.zone_of(interface, key.vlans()).ok_or(DropReason::NoZone);
     Ok(Ends {
         interfaces,
         zones: [zone(interfaces[0])?, zone(interfaces[1])?],

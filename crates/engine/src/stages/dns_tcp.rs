@@ -79,8 +79,8 @@ pub(crate) fn segment(
     }
     match (session.state, found.sinkholed || found.blocked) {
         (State::Open, true) => Some(end(scene, session, &found, tcp)),
-        (State::Open, false) => None,
-        (State::Sinkholed | State::Discard, _) => None, // the caller drops it
+        // What belongs to a session that is over is dropped by the caller.
+        (State::Open, false) | (State::Sinkholed | State::Discard, _) => None,
     }
 }
 
@@ -204,7 +204,7 @@ fn end(scene: &mut Scene<'_, '_>, session: &mut Session, found: &Found, tcp: &Tc
     session.ended_by(logs::SessionEndReason::Threat);
     let asked_here = direction == Direction::ClientToServer;
     // A reply of which the client already has the beginning cannot be replaced: it is reset.
-    let can_answer = found.sinkholed && !(found.begun_earlier && !asked_here);
+    let can_answer = found.sinkholed && (asked_here || !found.begun_earlier);
     if can_answer {
         let (seq, ack) = client_position(session, tcp, direction);
         let replies = &*scene.replies;

@@ -6,3 +6,4 @@ pub(crate) mod dns;
 pub(crate) mod dns_tcp;
 pub(crate) mod recognise;
 pub(crate) mod refuse;
+pub(crate) mod tcp;

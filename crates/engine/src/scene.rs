@@ -1,0 +1,87 @@
+//! What the stages of a packet's journey are handed: the frame, and what holds around it.
+
+use packet::{Packet, Timestamp, Wire};
+use policy::InterfaceId;
+use tags::TagStore;
+
+use crate::{
+    Counters, Outputs, Ruleset, Sides,
+    session::{Direction, Session},
+};
+
+/// Where a frame came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ingress {
+    /// By this interface.
+    Interface(InterfaceId),
+    /// Somewhere on this wire: captures do not say by which interface.
+    Wire(Wire),
+}
+
+/// What holds for a whole burst: one ruleset, one tag store.
+#[derive(Clone, Copy, Debug)]
+pub struct Env<'a> {
+    /// The policy and lists in force.
+    pub ruleset: &'a Ruleset,
+    /// The tags of addresses.
+    pub tags: &'a TagStore,
+    /// Who is inside, where frames do not say.
+    pub sides: &'a Sides,
+}
+
+/// One frame, or the fragments that make up one datagram, and where it came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Its number, from 1.
+    pub number: u64,
+    /// The number of the first frame of the same datagram; `number` where it is whole by itself.
+    pub first_number: u64,
+    /// How many frames make up the datagram.
+    pub frames: u64,
+    /// When it was stamped.
+    pub stamp: Timestamp,
+    /// Where it came in.
+    pub ingress: Ingress,
+    /// Bytes on the wire, of all its frames.
+    pub original_bytes: u64,
+    /// What it holds.
+    pub packet: Packet<'a>,
+}
+
+/// What a fragment's place in the reassembly remembers of its frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FragmentNote {
+    /// The frame's number.
+    pub number: u64,
+    /// When it was stamped.
+    pub stamp: Timestamp,
+    /// Its bytes on the wire.
+    pub original_bytes: u64,
+}
+
+/// Everything a stage may look at or add to, for one packet.
+#[derive(Debug)]
+pub(crate) struct Scene<'a, 'p> {
+    pub(crate) env: &'a Env<'a>,
+    pub(crate) now: Timestamp,
+    pub(crate) packet: &'a Packet<'p>,
+    pub(crate) direction: Direction,
+    pub(crate) out: &'a mut Outputs,
+    pub(crate) counters: &'a mut Counters,
+    /// Room for one forged DNS message.
+    pub(crate) message: &'a mut Vec<u8>,
+    /// Room for forged DNS messages on their way into a TCP stream.
+    pub(crate) replies: &'a mut Vec<u8>,
+}
+
+impl Scene<'_, '_> {
+    /// The interface this packet goes out by, if it goes on.
+    pub(crate) fn egress_of(&self, session: &Session) -> InterfaceId {
+        session.egress(self.direction)
+    }
+
+    /// The interface this packet came in by.
+    pub(crate) fn ingress_of(&self, session: &Session) -> InterfaceId {
+        session.egress(self.direction.reversed())
+    }
+}

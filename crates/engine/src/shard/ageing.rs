@@ -1,0 +1,140 @@
+//! How sessions end by themselves: deadlines, eviction, and the end of a capture.
+
+use logs::SessionEndReason;
+use packet::Timestamp;
+
+use super::{Shard, fragment_reason};
+use crate::{
+    DropReason, Env, Outputs, records,
+    session::{Due, Session, SlotId, State},
+};
+
+impl Shard {
+    /// Ends what is due at `now`: sessions by their deadline, and fragments whose datagram never became whole.
+    /// Records stand in `out` under the id of their session.
+    pub fn expire(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) {
+        while let Some(due) = self.deadlines.pop_due(now) {
+            let Some(session) = self.current(&due) else {
+                continue;
+            };
+            if session.deadline > now {
+                let deadline = session.deadline;
+                session.queued = deadline;
+                self.deadlines.push(Due { at: deadline, ..due });
+                continue;
+            }
+            session.ended_by(SessionEndReason::AgedOut);
+            self.close(env, now, due.slot, out);
+        }
+        for (fault, _) in self.fragments.expire(now) {
+            self.counters.dropped(fragment_reason(fault), 1);
+        }
+    }
+
+    /// Ends everything at the end of a capture. Returns the frames still held as fragments.
+    pub fn finish(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) -> u64 {
+        let slots: Vec<SlotId> = self.sessions.slots().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            if let Some(session) = self.sessions.get_mut(slot) {
+                session.ended_by(SessionEndReason::Unknown);
+            }
+            self.close(env, now, slot, out);
+        }
+        self.fragments.drain().len() as u64
+    }
+
+    /// The session that a queue entry still speaks of.
+    fn current(&mut self, due: &Due) -> Option<&mut Session> {
+        self.sessions
+            .get_mut(due.slot)
+            .filter(|session| session.id == due.session_id && session.queued == due.at)
+    }
+
+    /// Removes a session and logs its end, where that was not done before.
+    pub(super) fn close(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId, out: &mut Outputs) {
+        let Some(session) = self.sessions.remove(slot) else {
+            return;
+        };
+        if session.state == State::Discard || !env.ruleset.policy().rule(session.rule).log_end {
+            return;
+        }
+        out.caused_by(session.id, now);
+        out.record(records::end(env, now, &session));
+    }
+
+    /// Adds a session; where the table is full, the one that would age next goes.
+    pub(super) fn insert(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        session: Session,
+        out: &mut Outputs,
+    ) -> Result<SlotId, DropReason> {
+        if self.sessions.is_full() {
+            self.evict(env, now, out);
+        }
+        self.sessions
+            .insert(session)
+            .map_err(|_| DropReason::SessionTableFull)
+    }
+
+    fn evict(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) {
+        while let Some(due) = self.deadlines.pop() {
+            let Some(session) = self.current(&due) else {
+                continue;
+            };
+            if session.deadline > due.at {
+                let deadline = session.deadline;
+                session.queued = deadline;
+                self.deadlines.push(Due { at: deadline, ..due });
+                continue;
+            }
+            session.ended_by(SessionEndReason::ResourcesUnavailable);
+            self.counters.evicted += 1;
+            self.close(env, now, due.slot, out);
+            return;
+        }
+    }
+
+    /// Turns a session into the memory of its refusal.
+    pub(super) fn discard(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId) {
+        if let Some(session) = self.sessions.get_mut(slot) {
+            session.state = State::Discard;
+            session.dns_stream = None;
+            session.name_finder = None;
+        }
+        self.touch(env, now, slot);
+    }
+
+    /// A packet keeps its session for the timeout of its state.
+    pub(super) fn touch(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId) {
+        let timeouts = &env.ruleset.policy().settings().session;
+        if let Some(session) = self.sessions.get_mut(slot) {
+            session.deadline = now.saturating_add(session.timeout(timeouts));
+            self.requeue(slot);
+        }
+    }
+
+    /// A reset that its receiver will challenge: if nothing follows, the connection is gone.
+    pub(super) fn shorten(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId) {
+        let timeout = env.ruleset.policy().settings().session.tcp_unverified_rst;
+        if let Some(session) = self.sessions.get_mut(slot) {
+            session.deadline = session.deadline.min(now.saturating_add(timeout));
+            self.requeue(slot);
+        }
+    }
+
+    /// Queues a session where its deadline has moved forward; one that moved back is found out later.
+    fn requeue(&mut self, slot: SlotId) {
+        if let Some(session) = self.sessions.get_mut(slot)
+            && session.deadline < session.queued
+        {
+            session.queued = session.deadline;
+            self.deadlines.push(Due {
+                at: session.deadline,
+                session_id: session.id,
+                slot,
+            });
+        }
+    }
+}
