@@ -9,6 +9,7 @@ demo: ## play the quarantine story from a capture that the project builds itself
 
 test: ## every test; the corpus too where CORDON_SHARED names the folder that holds pcaps/
 	$(CARGO) test --workspace
+	RUSTFLAGS="--cfg loom" $(CARGO) test --quiet --release --target-dir target/loom -p cordon-tags --test loom
 
 bench: ## figures of this machine, side by side
 	$(CARGO) build --release --quiet -p cordon-benches
@@ -20,8 +21,8 @@ fuzz: ## arbitrary and mutated frames, messages and files, a hundred times as ma
 
 check: ## formatting, lints, documentation
 	$(CARGO) fmt --check
-	$(CARGO) clippy --workspace --all-targets
-	$(CARGO) doc --workspace --no-deps
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 fmt:
 	$(CARGO) fmt

@@ -21,6 +21,10 @@ pub(crate) enum Unreadable {
 }
 
 /// What the system said, without the error's number.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the system has more kinds than have a word of ours"
+)]
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),

@@ -2,6 +2,12 @@
 //!
 //! Runs where `CORDON_SHARED` names the folder that holds `pcaps/` and `design/`; says so where it does not.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's helpers stop it where anything is amiss"
+)]
+
 use std::{
     collections::BTreeSet,
     fs,
