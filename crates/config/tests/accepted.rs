@@ -14,9 +14,7 @@ use cordon_config::{
 use inspect::domains::ListTag;
 use logs::{Mode, TagScope, TagTarget};
 use packet::{DomainName, FlowTuple, IpProtocol};
-use policy::{
-    Action, AppId, AppKnowledge, CategorySet, DnsAction, ListId, LogSettingId, Query, SpywareProfileId,
-};
+use policy::{Action, AppId, AppKnowledge, CategorySet, DnsAction, ListId, Query, SpywareProfileId};
 use tags::{TagNames, TagSet};
 
 /// Every key there is, used as it is meant. `docs/CONFIG.md` describes each.
@@ -175,7 +173,10 @@ fn names_become_what_they_stand_for() {
         rule("Updates").spyware,
         "by a profile group or directly"
     );
-    assert_eq!(rule("Web").log_setting, Some(LogSettingId(0)));
+    assert_eq!(
+        rule("Web").log_setting,
+        running.forwarding.iter().next().map(|profile| profile.id)
+    );
     assert!(rule("Web").log_start && !rule("Web").log_end);
     assert!(rule("Never").disabled && rule("Never").icmp_unreachable);
 }
@@ -232,7 +233,7 @@ fn lists_and_categories_are_found_by_their_ids() {
 #[test]
 fn match_lists_are_compiled() {
     let running = running(EVERY_KEY, &FILES);
-    let profile = running.forwarding.get(LogSettingId(0)).unwrap();
+    let profile = running.forwarding.iter().next().unwrap();
     let [entry, shadow] = &*profile.match_list else {
         panic!("two entries")
     };

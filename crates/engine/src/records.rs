@@ -77,7 +77,7 @@ pub(crate) fn refused_later(env: &Env<'_>, now: Timestamp, session: &Session) ->
 }
 
 fn refused(env: &Env<'_>, now: Timestamp, session: &Session, app: AppId) -> Record {
-    let subtype = if session.action == Action::Drop {
+    let subtype = if session.ruling.action == Action::Drop {
         TrafficSubtype::Drop
     } else {
         TrafficSubtype::Deny
@@ -109,7 +109,7 @@ fn traffic(
                 app,
                 ..flow(env, session)
             },
-            action: session.action,
+            action: session.ruling.action,
             session_end_reason,
             bytes_sent: sent.bytes,
             bytes_received: received.bytes,
@@ -121,7 +121,7 @@ fn traffic(
             repeatcnt: 1,
         }),
         origin: origin(session),
-        log_setting: policy.rule(session.rule).log_setting,
+        log_setting: session.ruling.log_setting,
     }
 }
 
@@ -170,13 +170,12 @@ pub(crate) fn listed_name(scene: &Scene<'_, '_>, session: &Session, threat: &Thr
             sinkhole: listed.sinkhole,
         })),
         origin,
-        log_setting: policy.rule(session.rule).log_setting,
+        log_setting: session.ruling.log_setting,
     }
 }
 
 /// A session goes to a sinkhole address. Which name led it there is for the forwarder to say.
 pub(crate) fn toward_sinkhole(env: &Env<'_>, now: Timestamp, session: &Session) -> Record {
-    let policy = env.ruleset.policy();
     Record {
         time: now,
         seqno: 0,
@@ -196,7 +195,7 @@ pub(crate) fn toward_sinkhole(env: &Env<'_>, now: Timestamp, session: &Session) 
             sinkhole: None,
         })),
         origin: origin(session),
-        log_setting: policy.rule(session.rule).log_setting,
+        log_setting: session.ruling.log_setting,
     }
 }
 
@@ -222,7 +221,7 @@ fn flow(env: &Env<'_>, session: &Session) -> FlowFields {
     let tuple = session.key.tuple();
     // The identifier of an echo makes a session; a port it is not.
     let has_ports = !matches!(tuple.protocol, IpProtocol::ICMP | IpProtocol::ICMPV6);
-    let [from, to] = session.zones;
+    let [from, to] = session.zones.names;
     let [inbound, outbound] = session.interfaces;
     FlowFields {
         src: tuple.src,
@@ -231,11 +230,11 @@ fn flow(env: &Env<'_>, session: &Session) -> FlowFields {
         dport: if has_ports { tuple.dport } else { 0 },
         proto: tuple.protocol,
         app: session.app(),
-        from: policy.zone(from).name,
-        to: policy.zone(to).name,
+        from,
+        to,
         inbound_if: policy.interface_name(inbound),
         outbound_if: policy.interface_name(outbound),
-        rule: policy.rule(session.rule).name,
+        rule: session.ruling.name,
         sessionid: session.id,
         src_tags: policy.carried_tags(tuple.src, &session.decided.src_tags),
         dst_tags: policy.carried_tags(tuple.dst, &session.decided.dst_tags),

@@ -6,6 +6,8 @@
 
 mod ageing;
 
+use std::time::Duration;
+
 use logs::SessionEndReason;
 use packet::{
     Datagram, FragmentFault, FragmentLimits, IpProtocol, Network, Packet, Reassembler, Reassembly, Tcp,
@@ -15,7 +17,9 @@ use policy::{AppId, AppKnowledge, InterfaceId, NonSyn, WireSpec};
 
 use crate::{
     Counters, DropReason, Env, FlowRef, FragmentNote, Frame, Ingress, Outputs, Scene, Verdict, records,
-    session::{DeadlineQueue, Direction, Recognition, Segment, Session, SessionTable, SlotId, State},
+    session::{
+        DeadlineQueue, Direction, Recognition, Ruling, Segment, Session, SessionTable, SlotId, State, Zones,
+    },
     stages::{admit, decide, decide::Again, dns, dns_tcp, recognise, refuse, tcp},
 };
 
@@ -27,6 +31,10 @@ pub struct ShardLimits {
     /// Fragments that wait for the rest of their datagram.
     pub fragments: FragmentLimits,
 }
+
+/// How often the forwarder hears where the client of a long session is; well below the 300 s after which it
+/// forgets.
+const SOURCE_TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// The state of one of the [`crate::SHARDS`] parts of all flows.
 #[derive(Debug)]
@@ -200,7 +208,11 @@ impl Shard {
                         self.sessions.remove(slot);
                         true
                     }
-                    Again::Unchanged | Again::Refused(_) => false,
+                    Again::Unchanged => false,
+                    Again::Refused(decision) => {
+                        session.ruling = Ruling::new(env.ruleset.policy(), decision);
+                        false
+                    }
                 }
             }
         }
@@ -263,11 +275,8 @@ impl Shard {
             detector_seq: [None; 2],
             id: frame.first_number,
             start: now,
-            rule: decision.rule,
-            action: decision.action,
-            provisional: decision.provisional,
-            name_matters: decision.name_matters,
-            zones: ends.zones,
+            ruling: Ruling::new(policy, decision),
+            zones: Zones::new(policy, ends.zones),
             interfaces: ends.interfaces,
             end_reason: None,
             client_mac: if sender_is_client {
@@ -275,6 +284,7 @@ impl Shard {
             } else {
                 frame.packet.link().destination
             },
+            source_told: now,
             taggable,
             from_inside: ends.from_inside,
             sinkholed_query: false,
@@ -316,11 +326,11 @@ impl Shard {
         if let (Some(mac), Some(ip)) = (frame.packet.link().source, frame.packet.ip()) {
             out.fact(records::source_seen(session, direction, ip.src, mac));
         }
-        if !session.action.allows() {
+        if !session.ruling.action.allows() {
             return;
         }
         let policy = env.ruleset.policy();
-        let rule = policy.rule(session.rule);
+        let rule = policy.rule(session.ruling.rule);
         if rule.log_start {
             out.record(records::start(env, now, session));
         }
@@ -356,8 +366,7 @@ impl Shard {
         match decide::again(session, env, now, false) {
             Again::Unchanged | Again::Allowed => None,
             Again::Refused(decision) => {
-                session.rule = decision.rule;
-                session.action = decision.action;
+                session.ruling = Ruling::new(env.ruleset.policy(), decision);
                 session.ended_by(SessionEndReason::PolicyDeny);
                 session.count(direction, frame.original_bytes, now);
                 out.record(records::cut(env, now, session));
@@ -393,10 +402,18 @@ impl Shard {
             .map(|tcp| tcp::judge(session, asymmetric, &tcp, direction))
             .transpose()?;
         session.count(direction, frame.original_bytes, now);
+        if now.saturating_since(session.source_told) >= SOURCE_TOLD_EVERY
+            && direction == Direction::ClientToServer
+        {
+            session.source_told = now;
+            if let Some(mac) = frame.packet.link().source {
+                out.fact(records::source_seen(session, direction, ip.src, mac));
+            }
+        }
 
         // Payload: names first, since a listed one never leaves.
         let mut verdict = None;
-        let profile = policy.rule(session.rule).spyware;
+        let profile = policy.rule(session.ruling.rule).spyware;
         let mut scene = Scene {
             env,
             now,
@@ -417,10 +434,10 @@ impl Shard {
         }
         let learnt = recognise::payload(session, env, &ip.transport, direction);
         if verdict.is_none() && session.state == State::Open {
-            let asks = (learnt.app && session.provisional) || (learnt.name && session.name_matters);
+            let asks =
+                (learnt.app && session.ruling.provisional) || (learnt.name && session.ruling.name_matters);
             if asks && let Again::Refused(decision) = decide::again(session, env, now, true) {
-                session.rule = decision.rule;
-                session.action = decision.action;
+                session.ruling = Ruling::new(env.ruleset.policy(), decision);
                 session.ended_by(SessionEndReason::PolicyDeny);
                 out.record(records::refused_later(env, now, session));
                 self.discard(env, now, slot);
@@ -470,7 +487,14 @@ impl Shard {
     /// What becomes of a packet of a refused session.
     fn turn_away(&self, frame: &Frame<'_>, slot: SlotId, direction: Direction, out: &mut Outputs) -> Verdict {
         if let (Some(session), Some(tcp)) = (self.sessions.get(slot), tcp_of(&frame.packet))
-            && refuse::reset(session, session.action, &frame.packet, &tcp, direction, out)
+            && refuse::reset(
+                session,
+                session.ruling.action,
+                &frame.packet,
+                &tcp,
+                direction,
+                out,
+            )
         {
             return Verdict::Answered;
         }

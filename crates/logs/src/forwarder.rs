@@ -14,7 +14,7 @@ mod tagging;
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use packet::{MacAddr, Timestamp, VlanTags, Wire};
-use policy::Policy;
+use policy::{LogSetting, Policy};
 use tags::{Cause, CauseSource, Limit, Registration, Subject, TagId, TagStore};
 
 use self::{
@@ -224,7 +224,7 @@ impl Forwarder {
     fn match_lists(&mut self, now: Timestamp, record: &Record, policy: &Policy, store: &TagStore) {
         let profile = record
             .log_setting
-            .and_then(|id| self.profiles.get_mut(id.index()));
+            .and_then(|id| profile_of(&mut self.profiles, id));
         // Records without a flow are about the firewall itself: nobody is there to be tagged, and what
         // tagging caused cannot tag.
         let (Some(profile), Some(flow)) = (profile, record.flow()) else {
@@ -404,6 +404,14 @@ impl Forwarder {
         }
         self.consequences = consequences;
     }
+}
+
+/// The profile under an id; they stand in order of their ids.
+fn profile_of(profiles: &mut [Profile], id: LogSetting) -> Option<&mut Profile> {
+    let place = profiles
+        .binary_search_by_key(&id, |profile| profile.config.id)
+        .ok()?;
+    profiles.get_mut(place)
 }
 
 /// The state of an entry of this name in a profile of this name.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use policy::LogSettingId;
+use policy::LogSetting;
 use tags::TagId;
 
 use crate::{Filter, named::named_enum};
@@ -12,14 +12,16 @@ use crate::{Filter, named::named_enum};
 pub struct ForwardingProfiles(Vec<ForwardingProfile>);
 
 impl ForwardingProfiles {
-    /// Profiles in the order of their ids: the first is `LogSettingId(0)`.
-    pub fn new(profiles: Vec<ForwardingProfile>) -> Self {
+    /// Profiles, each under an id of its own.
+    pub fn new(mut profiles: Vec<ForwardingProfile>) -> Self {
+        profiles.sort_by_key(|profile| profile.id);
         Self(profiles)
     }
 
     /// The profile that a rule's `log-setting` names.
-    pub fn get(&self, id: LogSettingId) -> Option<&ForwardingProfile> {
-        self.0.get(id.index())
+    pub fn get(&self, id: LogSetting) -> Option<&ForwardingProfile> {
+        let place = self.0.binary_search_by_key(&id, |profile| profile.id).ok()?;
+        self.0.get(place)
     }
 
     /// All profiles, in the order of their ids.
@@ -31,6 +33,8 @@ impl ForwardingProfiles {
 /// One log forwarding profile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForwardingProfile {
+    /// What rules name it by.
+    pub id: LogSetting,
     /// Its name.
     pub name: Arc<str>,
     /// Its entries; every one that matches acts.

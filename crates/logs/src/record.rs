@@ -7,7 +7,7 @@ mod values;
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use packet::{DomainName, IpProtocol, MacAddr, Timestamp, VlanTags, Wire};
-use policy::{Action, AppId, LogSettingId, Symbol, Symbols};
+use policy::{Action, AppId, LogSetting, Symbol, Symbols};
 use tags::{CauseSource, Subject, TagId, TagNames, TagSet};
 
 pub use self::{
@@ -31,7 +31,7 @@ pub struct Record {
     /// What the forwarder must know to tag; not written.
     pub origin: Origin,
     /// Whose match lists it is shown to: the `log-setting` of the rule; not written.
-    pub log_setting: Option<LogSettingId>,
+    pub log_setting: Option<LogSetting>,
 }
 
 impl Record {

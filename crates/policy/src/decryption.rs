@@ -6,7 +6,7 @@ use packet::FlowTuple;
 use tags::{TagId, TagSet};
 
 use crate::criteria::{Criteria, Match};
-use crate::{CategorySet, DecryptionProfileId, DecryptionRuleId, LogSettingId, Symbol, ZoneId};
+use crate::{CategorySet, DecryptionProfileId, DecryptionRuleId, LogSetting, Symbol, ZoneId};
 
 /// What a decryption rule does with a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -68,7 +68,7 @@ pub struct DecryptionRule {
     /// How sessions are opened, or what is checked of closed ones.
     pub profile: Option<DecryptionProfileId>,
     /// The log forwarding profile of its records.
-    pub log_setting: Option<LogSettingId>,
+    pub log_setting: Option<LogSetting>,
     /// Whether successful handshakes are recorded.
     pub log_success: bool,
     /// Whether failed handshakes are recorded.

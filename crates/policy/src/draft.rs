@@ -4,7 +4,7 @@ use tags::TagId;
 
 use crate::{
     Action, AddressRef, AntiSpoof, AppId, CategoryId, Criterion, DecryptAction, DecryptionProfileId,
-    InterfaceId, LogSettingId, RuleType, ServiceId, SpywareProfileId, Symbol, ZoneId,
+    InterfaceId, LogSetting, RuleType, ServiceId, SpywareProfileId, Symbol, ZoneId,
 };
 
 /// A zone.
@@ -68,7 +68,7 @@ pub struct SecurityRuleDraft {
     /// The anti-spyware profile of sessions it allows.
     pub spyware: Option<SpywareProfileId>,
     /// The log forwarding profile of its records.
-    pub log_setting: Option<LogSettingId>,
+    pub log_setting: Option<LogSetting>,
     /// Whether the beginning of a session is recorded.
     pub log_start: bool,
     /// Whether the end of a session is recorded.
@@ -138,7 +138,7 @@ pub struct DecryptionRuleDraft {
     /// How sessions are opened, or what is checked of closed ones.
     pub profile: Option<DecryptionProfileId>,
     /// The log forwarding profile of its records.
-    pub log_setting: Option<LogSettingId>,
+    pub log_setting: Option<LogSetting>,
     /// Whether successful handshakes are recorded.
     pub log_success: bool,
     /// Whether failed handshakes are recorded.

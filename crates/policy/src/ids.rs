@@ -28,8 +28,6 @@ ids! {
     RuleId(u32);
     /// A decryption rule.
     DecryptionRuleId(u32);
-    /// A log forwarding profile; kept for the logs, never looked into here.
-    LogSettingId(u16);
     /// An anti-spyware profile.
     SpywareProfileId(u16);
     /// A decryption profile.

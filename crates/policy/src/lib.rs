@@ -42,7 +42,7 @@ pub use draft::{DecryptionRuleDraft, SecurityRuleDraft, ServiceDraft, ZoneDraft}
 pub use explain::Explanation;
 pub use ids::{
     AddressGroupId, AddressId, CategoryId, DecryptionProfileId, DecryptionRuleId, InterfaceId, ListId,
-    LogSettingId, RuleId, ServiceId, SpywareProfileId, ZoneId,
+    RuleId, ServiceId, SpywareProfileId, ZoneId,
 };
 pub use networks::Networks;
 pub use policy::Policy;
@@ -50,7 +50,7 @@ pub use profile::{DecryptionProfile, DnsAction, Sinkhole, SpywareProfile, SslFor
 pub use security::{Action, AppKnowledge, Decision, Query, SecurityRule};
 pub use service::{InvalidPorts, PortSet, Service};
 pub use settings::{Asymmetric, Limits, NonSyn, SessionTimeouts, Settings, TaggingSettings, TcpSettings};
-pub use symbol::{Symbol, Symbols, SymbolsBuilder};
+pub use symbol::{LogSetting, Symbol, Symbols, SymbolsBuilder};
 pub use tag_filter::{TagFilter, TagFilterError, TagFilterFault};
 pub use zone::{AntiSpoof, Ethertypes, InvalidVlans, VlanSet, WireSpec, Zone};
 

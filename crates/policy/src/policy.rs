@@ -151,7 +151,7 @@ impl Policy {
     }
 
     /// One of the default rules always matches; should neither, nothing passes.
-    pub(crate) fn nothing_matches(&self) -> Decision {
+    pub fn nothing_matches(&self) -> Decision {
         Decision {
             rule: RuleId(narrow(self.parts.rules.len()).saturating_add(1)),
             action: Action::Deny,

@@ -6,7 +6,7 @@ use packet::FlowTuple;
 use tags::{TagId, TagSet};
 
 use crate::criteria::{Criteria, Match};
-use crate::{AppId, CategorySet, LogSettingId, RuleId, SpywareProfileId, Symbol, ZoneId};
+use crate::{AppId, CategorySet, LogSetting, RuleId, SpywareProfileId, Symbol, ZoneId};
 
 /// What a security rule does with a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,7 +115,7 @@ pub struct SecurityRule {
     /// The anti-spyware profile of sessions it allows.
     pub spyware: Option<SpywareProfileId>,
     /// The log forwarding profile of its records.
-    pub log_setting: Option<LogSettingId>,
+    pub log_setting: Option<LogSetting>,
     /// Whether the beginning of a session is recorded.
     pub log_start: bool,
     /// Whether the end of a session is recorded.

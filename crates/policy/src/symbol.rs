@@ -19,6 +19,11 @@ impl Symbol {
     const PREDEFINED: [&str; 3] = ["", "intrazone-default", "interzone-default"];
 }
 
+/// A log forwarding profile, by its name: records written under one policy are forwarded under the next. Kept
+/// for the logs, never looked into here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogSetting(pub Symbol);
+
 /// The frozen names of a policy and of all policies before it.
 #[derive(Clone, Debug)]
 pub struct Symbols {

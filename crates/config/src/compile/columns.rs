@@ -1,6 +1,6 @@
 //! The columns of rules: names become ids.
 
-use policy::{AddressRef, AppId, CategoryId, Criterion, LogSettingId, ServiceDraft, ServiceId, ZoneId};
+use policy::{AddressRef, AppId, CategoryId, Criterion, LogSetting, ServiceDraft, ServiceId, ZoneId};
 
 use super::{By, Compiler};
 use crate::{
@@ -64,7 +64,7 @@ impl Compiler<'_> {
         }
     }
 
-    pub(super) fn log_setting_of(&self, name: Option<&Text>, by: By<'_>) -> Option<LogSettingId> {
+    pub(super) fn log_setting_of(&self, name: Option<&Text>, by: By<'_>) -> Option<LogSetting> {
         self.log_settings.resolve(name?, by, self.findings)
     }
 

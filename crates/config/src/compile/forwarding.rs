@@ -6,7 +6,7 @@ use logs::{
     Evidence, Filter, ForwardingProfile, LogType, MatchListEntry, TagAction, TagOperation, TagScope,
     TagTarget,
 };
-use policy::LogSettingId;
+use policy::LogSetting;
 
 use super::{By, Compiler, Register, by};
 use crate::{
@@ -17,24 +17,22 @@ use crate::{
 
 impl<'a> Compiler<'a> {
     pub(super) fn forwarding(&mut self) {
-        for (entry, number) in self.document.forwarding.iter().zip(0..) {
-            self.log_settings.add(
-                "log forwarding profile",
-                &entry.name,
-                LogSettingId(number),
-                self.findings,
-            );
-            let profile = self.forwarding_profile(entry);
+        for entry in &self.document.forwarding {
+            let id = LogSetting(self.symbol(&entry.name));
+            self.log_settings
+                .add("log forwarding profile", &entry.name, id, self.findings);
+            let profile = self.forwarding_profile(id, entry);
             self.forwarding_profiles.push(profile);
         }
     }
 
-    fn forwarding_profile(&mut self, entry: &'a ForwardingProfileEntry) -> ForwardingProfile {
+    fn forwarding_profile(&mut self, id: LogSetting, entry: &'a ForwardingProfileEntry) -> ForwardingProfile {
         let mut names = Register::new("match list entry");
         for entry in &entry.match_list {
             names.add("match list entry", &entry.name, (), self.findings);
         }
         ForwardingProfile {
+            id,
             name: Arc::from(&*entry.name.value),
             match_list: entry
                 .match_list

@@ -23,7 +23,7 @@ use std::{cell::Cell, collections::HashMap, sync::Arc};
 use inspect::domains::{DomainSet, DomainSetBuilder};
 use logs::ForwardingProfiles;
 use policy::{
-    AddressRef, AppId, BuildError, CategoryId, DecryptionProfileId, ListId, LogSettingId, Policy,
+    AddressRef, AppId, BuildError, CategoryId, DecryptionProfileId, ListId, LogSetting, Policy,
     PolicyBuilder, ServiceId, SpywareProfileId, Symbol, Symbols, SymbolsBuilder, ZoneId,
 };
 use tags::TagNames;
@@ -123,7 +123,7 @@ struct Compiler<'a> {
     spyware: Register<'a, SpywareProfileId>,
     decryption: Register<'a, DecryptionProfileId>,
     profile_groups: Register<'a, Option<SpywareProfileId>>,
-    log_settings: Register<'a, LogSettingId>,
+    log_settings: Register<'a, LogSetting>,
     unsound: Unsound,
     /// What is being compiled refers to something unsound.
     touched_unsound: Cell<bool>,

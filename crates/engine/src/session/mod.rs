@@ -1,6 +1,7 @@
 //! Sessions: what a firewall remembers of a flow.
 
 mod deadlines;
+mod ruling;
 mod table;
 mod tcp;
 #[cfg(test)]
@@ -9,10 +10,11 @@ mod tcp_tests;
 use inspect::{AppDetector, ServerNameFinder};
 use logs::SessionEndReason;
 use packet::{DomainName, FlowKey, IpProtocol, MacAddr, Timestamp};
-use policy::{Action, AppId, InterfaceId, RuleId, SessionTimeouts, ZoneId};
+use policy::{AppId, InterfaceId, SessionTimeouts};
 use tags::{Stamp, TagSet};
 
 pub(crate) use deadlines::{DeadlineQueue, Due};
+pub(crate) use ruling::{Ruling, Zones};
 pub(crate) use table::{SessionTable, SlotId};
 pub(crate) use tcp::{Segment, TcpState, TcpTracker, after};
 
@@ -115,17 +117,14 @@ pub(crate) struct Session {
 
     pub(crate) id: u64,
     pub(crate) start: Timestamp,
-    pub(crate) rule: RuleId,
-    pub(crate) action: Action,
-    /// An application is still to be known before the rule is sure.
-    pub(crate) provisional: bool,
-    /// A rule asks for a category, and the server's name is not known yet.
-    pub(crate) name_matters: bool,
-    pub(crate) zones: [ZoneId; 2],
+    pub(crate) ruling: Ruling,
+    pub(crate) zones: Zones,
     pub(crate) interfaces: [InterfaceId; 2],
     /// Why it will have ended; the highest-ranking cause seen so far.
     pub(crate) end_reason: Option<SessionEndReason>,
     pub(crate) client_mac: Option<MacAddr>,
+    /// When the forwarder was last told where the client is.
+    pub(crate) source_told: Timestamp,
     /// Whether the client's address may be tagged from where it was seen.
     pub(crate) taggable: bool,
     /// The client sits at the wire's `interface1`.

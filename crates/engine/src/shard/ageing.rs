@@ -55,7 +55,7 @@ impl Shard {
         let Some(session) = self.sessions.remove(slot) else {
             return;
         };
-        if session.state == State::Discard || !env.ruleset.policy().rule(session.rule).log_end {
+        if session.state == State::Discard || !session.ruling.log_end {
             return;
         }
         out.caused_by(session.id, now);

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use packet::{DomainName, FlowTuple, Timestamp};
-use policy::{AppKnowledge, Decision, Query, ZoneId};
+use policy::{AppKnowledge, Decision, Policy, Query, ZoneId};
 use tags::Context;
 
 use crate::{
     Env,
-    session::{DecidedUnder, Recognition, Session, State},
+    session::{DecidedUnder, Recognition, Ruling, Session, State, Zones},
+    stages::admit,
 };
 
 /// Reads what the two ends are tagged with, and until when that holds.
@@ -85,7 +86,10 @@ pub(crate) enum Again {
 /// Decides a session again because tags, policy, application or name have changed. What the ends are tagged
 /// with is compared first: a change that did not touch them costs no walk over the rules.
 pub(crate) fn again(session: &mut Session, env: &Env<'_>, now: Timestamp, learnt: bool) -> Again {
+    let policy = env.ruleset.policy();
     let tuple = session.key.tuple();
+    // What cannot be where it is any more is refused like a session between zones that no rule knows.
+    let homeless = session.decided.policy != env.ruleset.generation() && !rezone(session, policy);
     let name = session.server_name.as_deref();
     let decided = read_tags(env, now, tuple.src, tuple.dst, name);
     let same = decided.policy == session.decided.policy
@@ -99,14 +103,29 @@ pub(crate) fn again(session: &mut Session, env: &Env<'_>, now: Timestamp, learnt
         (Recognition::Settled(app), State::Open | State::Sinkholed) => AppKnowledge::Known(app),
         _ => AppKnowledge::Unknown,
     };
-    let decision = ask(env, session.zones, tuple, app, name, &decided);
+    let decision = if homeless {
+        policy.nothing_matches()
+    } else {
+        ask(env, session.zones.ids, tuple, app, name, &decided)
+    };
     session.decided = decided;
-    session.provisional = decision.provisional;
-    session.name_matters = decision.name_matters;
     if decision.action.allows() {
-        session.rule = decision.rule;
-        session.action = decision.action;
+        session.ruling = Ruling::new(policy, decision);
         return Again::Allowed;
     }
     Again::Refused(decision)
+}
+
+/// Finds the session's place in a policy that it was not decided under. `false`: it has none.
+fn rezone(session: &mut Session, policy: &Policy) -> bool {
+    let [client, server] = session
+        .interfaces
+        .map(|interface| policy.zone_of(interface, session.key.vlans()));
+    let (Some(client), Some(server)) = (client, server) else {
+        return false;
+    };
+    session.zones = Zones::new(policy, [client, server]);
+    let source = admit::source(policy, client, session.key.tuple().src);
+    session.taggable = source.unwrap_or(false);
+    source.is_ok()
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use packet::DomainName;
 use policy::{
-    AddressGroup, AddressRef, AntiSpoof, GroupMembers, LogSettingId, PolicyBuilder, Sinkhole, SpywareProfile,
-    TagFilter, ZoneDraft,
+    AddressGroup, AddressRef, AntiSpoof, GroupMembers, LogSetting, PolicyBuilder, Sinkhole, SpywareProfile,
+    Symbol, TagFilter, ZoneDraft,
 };
 use tags::{Context, Registration, TagLimits, TagSet, TagStore};
 
@@ -82,7 +82,7 @@ impl Lab {
         let before = self.out.len();
         let record = Record {
             origin,
-            log_setting: Some(LogSettingId(0)),
+            log_setting: Some(PROFILE),
             ..Record::unforwarded(self.now, body)
         };
         self.forwarder
@@ -202,9 +202,13 @@ fn from_mac(mac: MacAddr) -> Origin {
     }
 }
 
+/// Any symbol will do.
+const PROFILE: LogSetting = LogSetting(Symbol::INTRAZONE_DEFAULT);
+
 fn config(entries: Vec<MatchListEntry>) -> ForwarderConfig {
     ForwarderConfig {
         profiles: ForwardingProfiles::new(vec![ForwardingProfile {
+            id: PROFILE,
             name: "Infected-Host-LF".into(),
             match_list: entries,
         }]),

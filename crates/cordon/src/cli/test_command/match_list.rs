@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, path::Path};
 
 use logs::{LogType, MatchListEntry, TagAction, TagTarget};
 use packet::Timestamp;
-use policy::{LogSettingId, Policy};
+use policy::{LogSetting, Policy};
 use serde::Serialize;
 use serde_json::Value;
 use tags::TagNames;
@@ -92,8 +92,8 @@ pub(super) fn ask(asked: &Asked, path: &Path, now: Timestamp) -> Result<MatchLis
 
 /// The log forwarding profile of every rule, by its name.
 struct LogSettings<'a> {
-    security: HashMap<&'a str, LogSettingId>,
-    decryption: HashMap<&'a str, LogSettingId>,
+    security: HashMap<&'a str, LogSetting>,
+    decryption: HashMap<&'a str, LogSetting>,
 }
 
 impl<'a> LogSettings<'a> {
@@ -110,7 +110,7 @@ impl<'a> LogSettings<'a> {
         }
     }
 
-    fn of(&self, log_type: LogType, rule: &str) -> Option<LogSettingId> {
+    fn of(&self, log_type: LogType, rule: &str) -> Option<LogSetting> {
         let rules = match log_type {
             LogType::Decryption => &self.decryption,
             LogType::Traffic

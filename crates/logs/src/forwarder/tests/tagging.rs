@@ -100,7 +100,7 @@ fn every_matching_entry_and_action_acts() {
 fn only_the_rule_s_profile_is_asked() {
     let mut lab = Lab::new(vec![infected()]);
     let threat = samples::threat(&lab.names);
-    for log_setting in [None, Some(LogSettingId(1))] {
+    for log_setting in [None, Some(LogSetting(Symbol::INTERZONE_DEFAULT))] {
         let record = Record {
             origin: trusted(),
             log_setting,
@@ -256,7 +256,7 @@ fn a_session_to_a_sinkhole_gets_the_name_that_led_there() {
         threat.flow.src = client.parse().unwrap();
         threat.flow.dst = sinkhole;
         (threat.misc, threat.threat_name, threat.qtype) = (None, None, None);
-        threat.list = policy::Symbol::EMPTY;
+        threat.list = Symbol::EMPTY;
         let at = lab.out.len();
         let told = lab.feed(Body::Threat(Box::new(threat)), trusted());
         let Body::Threat(written) = &lab.out[at].body else {
