@@ -14,7 +14,7 @@ mod sources;
 mod syntax;
 
 pub use compile::{Compiled, ListSummary, Running, compile};
-pub use document::{Document, ListKind, Management, Parsed, Recurring, parse};
+pub use document::{Document, ListKind, Parsed, Recurring, parse};
 pub use finding::{Finding, Severity};
 pub use source::Place;
 pub use sources::{ExternalFile, Location, Purpose, SourceText, Sources};

@@ -105,6 +105,11 @@ impl<'a> TableReader<'a> {
             .error(value.span, format!("{path} must be {wanted}, not {found}"));
     }
 
+    /// A warning about the table as a whole.
+    pub(crate) fn warning(&self, message: impl Into<String>) {
+        self.findings.warning(self.span, message);
+    }
+
     /// Reports that the table lacks something.
     pub(crate) fn missing(&self, what: &str) {
         if !self.findings.is_partial() {

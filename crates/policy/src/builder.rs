@@ -215,6 +215,7 @@ impl PolicyBuilder {
                     Action::Deny,
                 ),
             ],
+            management_rule: self.default_rule(&book, Symbol::MANAGEMENT, RuleType::Universal, Action::Allow),
             decryption_rules: self.decryption_rules(&book),
             never_tag: book.flatten(&self.never_tag),
             objects: self.addresses,

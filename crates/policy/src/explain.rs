@@ -26,12 +26,16 @@ impl Policy {
     pub fn explain(&self, query: &Query<'_>) -> Explanation<Decision, RuleId> {
         let facts = self.facts(query);
         let mut first = FirstMatch::default();
+        let management = self.management(query);
         let mut explanation = Explanation {
-            decision: self.nothing_matches(),
+            decision: management.unwrap_or_else(|| self.nothing_matches()),
             tried: Vec::new(),
             src_tags: facts.src.iter().collect(),
             dst_tags: facts.dst.iter().collect(),
         };
+        if management.is_some() {
+            return explanation;
+        }
         for (id, rule) in self.rules() {
             let found = rule.criteria.check(self.book(), &facts);
             explanation.tried.push((id, found));

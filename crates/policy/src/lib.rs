@@ -18,6 +18,7 @@ mod explain;
 mod id_set;
 mod ids;
 mod interval_map;
+mod management;
 mod networks;
 mod policy;
 mod profile;
@@ -44,6 +45,7 @@ pub use ids::{
     AddressGroupId, AddressId, CategoryId, DecryptionProfileId, DecryptionRuleId, InterfaceId, ListId,
     RuleId, ServiceId, SpywareProfileId, ZoneId,
 };
+pub use management::Management;
 pub use networks::Networks;
 pub use policy::Policy;
 pub use profile::{DecryptionProfile, DnsAction, Sinkhole, SpywareProfile, SslForwardProxy, TlsVersion};

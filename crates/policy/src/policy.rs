@@ -51,6 +51,8 @@ pub(crate) struct Parts {
     pub(crate) rules: Vec<SecurityRule>,
     /// Those within a zone and between zones, behind all others.
     pub(crate) default_rules: [SecurityRule; 2],
+    /// What [`Settings::management`] covers is allowed by; stands before all others, and is numbered last.
+    pub(crate) management_rule: SecurityRule,
     pub(crate) decryption_rules: Vec<DecryptionRule>,
     pub(crate) resolvers: Networks,
     pub(crate) never_tag: Flattened,
@@ -94,6 +96,9 @@ impl Policy {
     /// or the name of the host is still to be known, see [`Decision::provisional`] and
     /// [`Decision::name_matters`].
     pub fn decide(&self, query: &Query<'_>) -> Decision {
+        if let Some(decision) = self.management(query) {
+            return decision;
+        }
         let facts = self.facts(query);
         let mut first = FirstMatch::default();
         let decided = self.rule_index.visit(&facts, |number| {
@@ -150,6 +155,17 @@ impl Policy {
         }
     }
 
+    /// What stands before all rules.
+    pub(crate) fn management(&self, query: &Query<'_>) -> Option<Decision> {
+        let covered = self.parts.settings.management.covers(&query.tuple);
+        covered.then(|| Decision {
+            rule: RuleId(narrow(self.parts.rules.len()).saturating_add(2)),
+            action: Action::Allow,
+            provisional: false,
+            name_matters: false,
+        })
+    }
+
     /// One of the default rules always matches; should neither, nothing passes.
     pub fn nothing_matches(&self) -> Decision {
         Decision {
@@ -166,19 +182,22 @@ impl Policy {
         (0..).map(RuleId).zip(all)
     }
 
-    /// A security rule. An id of another policy gets the last rule, which refuses sessions between zones.
+    /// A security rule, or the one that stands for [`Settings::management`]. An id of another policy may get the rule
+    /// that refuses sessions between zones.
     pub fn rule(&self, id: RuleId) -> &SecurityRule {
         let Parts {
             rules,
             default_rules: [intrazone, interzone],
+            management_rule,
             ..
         } = &self.parts;
-        let default = if id.index() == rules.len() {
-            intrazone
-        } else {
-            interzone
-        };
-        rules.get(id.index()).unwrap_or(default)
+        rules
+            .get(id.index())
+            .unwrap_or_else(|| match id.index().wrapping_sub(rules.len()) {
+                0 => intrazone,
+                2 => management_rule,
+                _ => interzone,
+            })
     }
 
     /// Every decryption rule in order.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Management;
+
 /// Everything under `[setting]` that the engine or the logs obey.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -13,6 +15,8 @@ pub struct Settings {
     pub tagging: TaggingSettings,
     /// The sizes of tables.
     pub limits: Limits,
+    /// Sessions that no rule can forbid.
+    pub management: Management,
 }
 
 /// Session timeouts with PAN-OS's defaults.

@@ -14,9 +14,11 @@ impl Symbol {
     pub const INTRAZONE_DEFAULT: Self = Self(1);
     /// `interzone-default`, the rule for sessions between zones.
     pub const INTERZONE_DEFAULT: Self = Self(2);
+    /// `management`, what stands before all rules.
+    pub const MANAGEMENT: Self = Self(3);
 
     /// The names above, in order of their numbers.
-    const PREDEFINED: [&str; 3] = ["", "intrazone-default", "interzone-default"];
+    const PREDEFINED: [&str; 4] = ["", "intrazone-default", "interzone-default", "management"];
 }
 
 /// A log forwarding profile, by its name: records written under one policy are forwarded under the next. Kept

@@ -192,6 +192,30 @@ fn default_rules_come_last() {
 }
 
 #[test]
+fn management_stands_before_all_rules() {
+    let mut lab = Lab::new();
+    lab.rule("nothing", Action::Deny, |_| ());
+    lab.builder.settings(Settings {
+        management: Management {
+            addresses: ["192.168.1.0/24".parse::<tags::Addresses>().unwrap()]
+                .into_iter()
+                .collect(),
+            ports: vec![22],
+        },
+        ..Settings::default()
+    });
+    let policy = lab.build();
+    let decision = policy.decide(&outbound(22));
+    assert_eq!(decision, final_decision(RuleId(3), Action::Allow));
+    assert_eq!(policy.rule(decision.rule).name, Symbol::MANAGEMENT);
+    assert_eq!(policy.explain(&outbound(22)).decision, decision);
+    assert_eq!(policy.decide(&outbound(80)).action, Action::Deny, "another port");
+    let mut elsewhere = outbound(22);
+    elsewhere.tuple.src = "10.9.9.9".parse().unwrap();
+    assert_eq!(policy.decide(&elsewhere).action, Action::Deny, "another address");
+}
+
+#[test]
 fn an_unknown_application_passes_while_one_may_be_allowed() {
     let mut lab = Lab::new();
     lab.rule("no-torrents", Action::Deny, |rule| {

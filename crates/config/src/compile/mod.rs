@@ -35,7 +35,7 @@ use self::{
     tag_uses::TagUses,
 };
 use crate::{
-    document::{Document, Management},
+    document::Document,
     finding::{Finding, Findings},
     reader::Text,
     sources::Sources,
@@ -52,8 +52,6 @@ pub struct Running {
     pub forwarding: ForwardingProfiles,
     /// What was read of each list, in the order of the document.
     pub lists: Vec<ListSummary>,
-    /// How this machine itself is reached.
-    pub management: Management,
 }
 
 /// What came of compiling a document.
@@ -212,7 +210,6 @@ impl<'a> Compiler<'a> {
             domains: self.domains.build(),
             forwarding: ForwardingProfiles::new(self.forwarding_profiles),
             lists: self.list_summaries,
-            management: self.document.settings.management.clone(),
         })
     }
 

@@ -16,7 +16,6 @@ pub(crate) use objects::{
 pub use objects::{ListKind, Recurring};
 pub(crate) use profiles::{DecryptionProfileEntry, ProfileGroupEntry, SpywareProfileEntry, UrlCategoryEntry};
 pub(crate) use rules::{DecryptionRuleEntry, SecurityRuleEntry};
-pub use settings::Management;
 pub(crate) use settings::SettingsEntry;
 
 use std::collections::HashSet;

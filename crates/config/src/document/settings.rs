@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::{Asymmetric, NonSyn, SessionTimeouts, Settings};
+use policy::{Asymmetric, Management, NonSyn, SessionTimeouts, Settings};
 use tags::Addresses;
 
 use crate::reader::{TableReader, Text};
@@ -14,19 +14,8 @@ pub(crate) struct SettingsEntry {
     pub(crate) policy: Settings,
     /// `tagging.never-tag`
     pub(crate) never_tag: Vec<Text>,
-    /// `management`
-    pub(crate) management: Management,
     /// `url-categories.directory`
     pub(crate) category_directory: Option<Text>,
-}
-
-/// How this machine itself is reached.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Management {
-    /// From where; empty: from everywhere.
-    pub addresses: Vec<Addresses>,
-    /// On which TCP ports.
-    pub ports: Vec<u16>,
 }
 
 impl SettingsEntry {
@@ -61,12 +50,20 @@ impl SettingsEntry {
             fragments.finish();
         }
         if let Some(mut management) = reader.table("management") {
-            let addresses = management.parsed_list("addresses");
-            entry.management = Management {
-                addresses: addresses.map_or_else(Vec::new, |list| {
+            let addresses: Vec<Addresses> =
+                management.parsed_list("addresses").map_or_else(Vec::new, |list| {
                     list.value.into_iter().map(|one| one.value).collect()
-                }),
-                ports: management.integers("ports", 1, u16::MAX),
+                });
+            let ports: Vec<u16> = management.integers("ports", 1, u16::MAX);
+            if addresses.is_empty() && !ports.is_empty() {
+                management.warning(
+                    "setting.management without `addresses` lets every host reach these ports everywhere, whatever \
+                     its tags and the rules; name the administrators' addresses, or those they administer",
+                );
+            }
+            entry.policy.management = Management {
+                addresses: addresses.into_iter().collect(),
+                ports,
             };
             management.finish();
         }
