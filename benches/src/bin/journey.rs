@@ -70,6 +70,7 @@ fn journey(flows: u32) {
         ruleset: &ruleset,
         tags: &tags,
         sides: &sides,
+        adopting: false,
     };
     let limits = ShardLimits {
         sessions: 1 << 20,

@@ -23,6 +23,6 @@ pub use placement::{FlowRef, Placement, SHARDS, ShardId, place};
 pub use ruleset::Ruleset;
 pub(crate) use scene::Scene;
 pub use scene::{Env, FragmentNote, Frame, Ingress};
-pub use shard::{Shard, ShardLimits};
+pub use shard::{SessionState, Shard, ShardLimits};
 pub use sides::Sides;
 pub use verdict::{DropReason, Verdict};

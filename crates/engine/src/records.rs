@@ -28,7 +28,7 @@ pub(crate) struct Threat<'a> {
     pub(crate) seen: Direction,
 }
 
-/// A session that its rule allows has begun.
+/// A session that its rule allows has begun, or goes on.
 pub(crate) fn start(env: &Env<'_>, now: Timestamp, session: &Session) -> Record {
     traffic(
         env,

@@ -27,6 +27,9 @@ pub struct Env<'a> {
     pub tags: &'a TagStore,
     /// Who is inside, where frames do not say.
     pub sides: &'a Sides,
+    /// TCP sessions first seen in mid-stream are taken on whatever the policy says: the firewall has just
+    /// started, and their beginnings passed before.
+    pub adopting: bool,
 }
 
 /// One frame, or the fragments that make up one datagram, and where it came from.

@@ -5,6 +5,7 @@
 //! runs live, in replay, in tests and under the fuzzer.
 
 mod ageing;
+mod listing;
 
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct ShardLimits {
     /// Fragments that wait for the rest of their datagram.
     pub fragments: FragmentLimits,
 }
+
+pub use self::listing::SessionState;
 
 /// How often the forwarder hears where the client of a long session is; well below the 300 s after which it
 /// forgets.
@@ -232,7 +235,10 @@ impl Shard {
         let tcp = tcp_of(&frame.packet);
         // A SYN-ACK tells that the opener was the other one.
         let sender_is_client = !tcp.is_some_and(|tcp| tcp.flags.syn() && tcp.flags.ack());
-        if tcp.is_some_and(|tcp| !tcp.flags.syn()) && policy.settings().tcp.non_syn == NonSyn::Drop {
+        if tcp.is_some_and(|tcp| !tcp.flags.syn())
+            && policy.settings().tcp.non_syn == NonSyn::Drop
+            && !env.adopting
+        {
             return Err(DropReason::NonSyn);
         }
         let key = if sender_is_client {

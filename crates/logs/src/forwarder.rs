@@ -119,6 +119,7 @@ pub enum CommandOutcome {
 #[expect(missing_docs, reason = "each is the number of what its name says")]
 pub struct ForwarderCounters {
     pub records: u64,
+    pub records_paused: u64,
     pub tags_registered: u64,
     pub tags_refreshed: u64,
     pub tags_unregistered: u64,
@@ -143,6 +144,8 @@ pub struct Forwarder {
     limits: ForwarderLimits,
     last_seqno: u64,
     counters: ForwarderCounters,
+    /// Until when no record acts, by an administrator's word.
+    paused_until: Timestamp,
     /// What follows from the record at hand.
     consequences: Vec<Body>,
 }
@@ -172,6 +175,7 @@ impl Forwarder {
             limits,
             last_seqno: 0,
             counters: ForwarderCounters::default(),
+            paused_until: Timestamp::ZERO,
             consequences: Vec::new(),
         };
         forwarder.configure(config);
@@ -230,6 +234,10 @@ impl Forwarder {
         let (Some(profile), Some(flow)) = (profile, record.flow()) else {
             return;
         };
+        if now < self.paused_until {
+            self.counters.records_paused += 1;
+            return;
+        }
         let view = View {
             symbols: policy.symbols(),
             tags: store.names(),
@@ -249,6 +257,11 @@ impl Forwarder {
             };
             case.act(state, &mut self.shared, &mut self.consequences);
         }
+    }
+
+    /// Until `until` records are numbered and stored, but none of them tags. A time that has passed ends the pause.
+    pub fn pause_tagging(&mut self, until: Timestamp) {
+        self.paused_until = until;
     }
 
     /// Takes note of what a worker noticed; appends to `out` what has to be told about it.

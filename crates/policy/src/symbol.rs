@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(symbols.resolve(Symbol::EMPTY), "");
         assert_eq!(symbols.resolve(Symbol::INTRAZONE_DEFAULT), "intrazone-default");
         assert_eq!(symbols.resolve(Symbol::INTERZONE_DEFAULT), "interzone-default");
-        assert_eq!(symbols.len(), 3);
+        assert_eq!(symbols.len(), 4);
     }
 
     #[test]

@@ -40,6 +40,7 @@ impl World {
             ruleset: &self.ruleset,
             tags: &self.tags,
             sides: &self.sides,
+            adopting: false,
         }
     }
 

@@ -352,3 +352,18 @@ fn numbering_goes_on_where_it_stopped() {
     assert_eq!(lab.forwarder.last_seqno(), 102);
     assert_eq!((lab.out[0].seqno, lab.out[1].seqno), (101, 102));
 }
+
+#[test]
+fn a_pause_stores_records_and_tags_nobody() {
+    let mut lab = Lab::new(vec![infected()]);
+    lab.forwarder
+        .pause_tagging(lab.now.saturating_add(std::time::Duration::from_secs(60)));
+    assert_eq!(lab.sinkhole(CLIENT), [""; 0]);
+    assert_eq!(lab.forwarder.counters().records_paused, 1);
+    assert_eq!(lab.out.len(), 1);
+    lab.after(60);
+    assert_eq!(
+        lab.sinkhole(CLIENT),
+        [format!("register infected-host on {CLIENT} by record 2")]
+    );
+}
