@@ -357,7 +357,7 @@ fn numbering_goes_on_where_it_stopped() {
 fn a_pause_stores_records_and_tags_nobody() {
     let mut lab = Lab::new(vec![infected()]);
     lab.forwarder
-        .pause_tagging(lab.now.saturating_add(std::time::Duration::from_secs(60)));
+        .pause_tagging(lab.now.saturating_add(Duration::from_mins(1)));
     assert_eq!(lab.sinkhole(CLIENT), [""; 0]);
     assert_eq!(lab.forwarder.counters().records_paused, 1);
     assert_eq!(lab.out.len(), 1);
