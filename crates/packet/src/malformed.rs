@@ -23,7 +23,7 @@ pub enum Malformed {
     /// IPv6 extension headers that are cut off, out of order, repeated, or more than
     /// [`crate::MAX_EXTENSION_HEADERS`].
     Ipv6ExtensionChain,
-    /// A type 0 routing header that still has segments to visit (RFC 5095).
+    /// A routing header that contradicts itself, leads to a multicast address, or is one of two that lead on.
     Ipv6SourceRoute,
     /// A fragment that is empty, ends beyond 65,535 bytes, or is not a multiple of 8 bytes long
     /// though more follow.

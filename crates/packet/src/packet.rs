@@ -125,7 +125,8 @@ pub enum Network<'a> {
 pub struct Ip<'a> {
     /// Source address.
     pub src: IpAddr,
-    /// Destination address; of the same family as `src`.
+    /// Destination address; of the same family as `src`. Where an IPv6 routing header leads on, the final one,
+    /// if its type tells: what the transport is bound to, and what its answers come from.
     pub dst: IpAddr,
     /// The protocol behind the extension headers; of a fragment, what its own header says comes next.
     pub protocol: IpProtocol,
@@ -140,8 +141,8 @@ pub struct Ip<'a> {
     pub payload_len: u32,
     /// Where those bytes begin in the frame.
     pub(crate) payload_at: u32,
-    /// A routing header still has segments to visit: `dst` is not the final destination.
-    pub(crate) source_routed: bool,
+    /// A routing header of a kind that is not read leads on: the receiver's checksum is over another address.
+    pub(crate) final_destination_unknown: bool,
 }
 
 /// Where a fragment belongs.

@@ -1,13 +1,13 @@
 //! IPv4 and IPv6 headers with options, extension headers and fragments.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use etherparse::{
     Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice, ip_number,
 };
 
 use super::transport;
-use crate::{FragmentInfo, Ip, IpProtocol, Malformed, Transport};
+use crate::{FragmentInfo, Ip, IpProtocol, Malformed, Transport, read::array};
 
 /// Extension headers of one IPv6 packet, the fragment header included; a packet with more is malformed.
 pub const MAX_EXTENSION_HEADERS: usize = 8;
@@ -54,7 +54,7 @@ pub(super) fn v4(frame: &[u8], at: usize, claimed: usize) -> Result<Ip<'_>, Malf
         },
         payload_len: u32::try_from(sent).map_err(|_| Malformed::BadIpv4Header)?,
         payload_at: position(at, header_len)?,
-        source_routed: false,
+        final_destination_unknown: false,
     })
 }
 
@@ -86,7 +86,10 @@ pub(super) fn v6(frame: &[u8], at: usize, claimed: usize) -> Result<Ip<'_>, Malf
     };
     Ok(Ip {
         src: IpAddr::V6(header.source_addr()),
-        dst: IpAddr::V6(header.destination_addr()),
+        dst: IpAddr::V6(match chain.route {
+            Route::Final(destination) => destination,
+            Route::Arrived | Route::Unknown => header.destination_addr(),
+        }),
         protocol,
         hop_limit: header.hop_limit(),
         fragment,
@@ -96,7 +99,7 @@ pub(super) fn v6(frame: &[u8], at: usize, claimed: usize) -> Result<Ip<'_>, Malf
         },
         payload_len: u32::try_from(sent).map_err(|_| Malformed::BadIpv6Header)?,
         payload_at: position(at, chain.len.saturating_add(40))?,
-        source_routed: chain.source_routed,
+        final_destination_unknown: chain.route == Route::Unknown,
     })
 }
 
@@ -125,7 +128,18 @@ struct Chain {
     fragment: Option<FragmentInfo>,
     /// Where the byte stands that named the fragment header, counted from the IPv6 header.
     fragment_named_at: usize,
-    source_routed: bool,
+    route: Route,
+}
+
+/// Where routing headers lead a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    /// No segment is left: the header's destination is the final one.
+    Arrived,
+    /// To this address in the end; the header's destination is a stop on the way.
+    Final(Ipv6Addr),
+    /// Segments are left, of a kind that is not read here.
+    Unknown,
 }
 
 /// Walks the extension headers in `bytes`, as far as a fragment header that is not atomic.
@@ -138,7 +152,7 @@ fn extension_headers(first: u8, bytes: &[u8]) -> Result<Chain, Malformed> {
         next: first,
         fragment: None,
         fragment_named_at: 0,
-        source_routed: false,
+        route: Route::Arrived,
     };
     let mut named_at = 6_usize;
     let mut seen_fragment = false;
@@ -153,7 +167,12 @@ fn extension_headers(first: u8, bytes: &[u8]) -> Result<Chain, Malformed> {
                 let header =
                     Ipv6RawExtHeaderSlice::from_slice(rest).map_err(|_| Malformed::Ipv6ExtensionChain)?;
                 if number == ip_number::IPV6_ROUTE_HEADER {
-                    chain.source_routed |= routing(header.payload())?;
+                    chain.route = match (chain.route, routing(header.slice())?) {
+                        (before, Route::Arrived) => before,
+                        (Route::Arrived, route) => route,
+                        // Two itineraries at once (RFC 8200 §4.1 allows one): nobody can tell where it ends.
+                        _ => return Err(Malformed::Ipv6SourceRoute),
+                    };
                 }
                 chain.next = header.next_header().0;
                 header.slice()
@@ -191,12 +210,41 @@ fn extension_headers(first: u8, bytes: &[u8]) -> Result<Chain, Malformed> {
     Err(Malformed::Ipv6ExtensionChain)
 }
 
-/// Whether a routing header, given without its first two bytes, still has segments to visit.
-fn routing(payload: &[u8]) -> Result<bool, Malformed> {
-    match payload {
-        [_, 0, ..] => Ok(false),
-        [0, _, ..] => Err(Malformed::Ipv6SourceRoute),
-        _ => Ok(true),
+/// Where a routing header leads. A forwarder is not the node it is addressed to (RFC 8200 §4.4): RFC 5095
+/// binds that node, which drops type 0; here only what contradicts itself is refused.
+fn routing(header: &[u8]) -> Result<Route, Malformed> {
+    let (Some(&kind), Some(&left)) = (header.get(2), header.get(3)) else {
+        return Err(Malformed::Ipv6ExtensionChain);
+    };
+    if left == 0 {
+        return Ok(Route::Arrived);
+    }
+    let addresses = header.len().saturating_sub(8) >> 4;
+    let whole = header.len() == addresses.saturating_mul(16).saturating_add(8);
+    let left = usize::from(left);
+    let last_at = match kind {
+        // The source route of RFC 2460, and the home address of mobile nodes (RFC 6275 §6.4).
+        0 | 2 if whole && left <= addresses && (kind == 0 || addresses == 1) => {
+            header.len().saturating_sub(16)
+        }
+        0 | 2 => return Err(Malformed::Ipv6SourceRoute),
+        // Segment routing lists its segments backwards; a reduced list lacks the first (RFC 8754 §2, §4.1.1).
+        4 => {
+            let listed = header
+                .get(4)
+                .map_or(0, |&last| usize::from(last).saturating_add(1));
+            if listed > addresses || left > listed {
+                return Err(Malformed::Ipv6SourceRoute);
+            }
+            8
+        }
+        // A node that does not know the type drops the packet while segments are left (RFC 8200 §4.4).
+        _ => return Ok(Route::Unknown),
+    };
+    let last = array::<16>(header, last_at).map(Ipv6Addr::from);
+    match last {
+        Some(last) if !last.is_multicast() => Ok(Route::Final(last)),
+        _ => Err(Malformed::Ipv6SourceRoute),
     }
 }
 

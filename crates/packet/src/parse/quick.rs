@@ -83,7 +83,7 @@ fn ipv4(rest: &[u8], header_len: usize, claimed: usize) -> Option<Ip<'_>> {
         transport: transport(protocol, payload, payload_len)?,
         payload_len: u32::try_from(payload_len).ok()?,
         payload_at: u32::try_from(header_len.checked_add(20)?).ok()?,
-        source_routed: false,
+        final_destination_unknown: false,
     })
 }
 
@@ -107,7 +107,7 @@ fn ipv6(rest: &[u8], header_len: usize, claimed: usize) -> Option<Ip<'_>> {
         transport: transport(protocol, payload, payload_len)?,
         payload_len: u32::try_from(payload_len).ok()?,
         payload_at: u32::try_from(header_len.checked_add(40)?).ok()?,
-        source_routed: false,
+        final_destination_unknown: false,
     })
 }
 

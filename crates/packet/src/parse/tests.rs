@@ -416,20 +416,81 @@ fn extension_headers_are_stepped_over() {
     assert!(matches!(packet.ip().unwrap().transport, Transport::Other { .. }));
 }
 
+/// A routing header of `kind` with these addresses behind its first eight bytes.
+fn routing(next: u8, kind: u8, left: u8, addresses: &[&str]) -> Vec<u8> {
+    let words = u8::try_from(addresses.len() * 2).unwrap();
+    let last = u8::try_from(addresses.len().saturating_sub(1)).unwrap();
+    let mut header = vec![next, words, kind, left, if kind == 4 { last } else { 0 }, 0, 0, 0];
+    for address in addresses {
+        header.extend(address.parse::<std::net::Ipv6Addr>().unwrap().octets());
+    }
+    header
+}
+
 #[test]
-fn source_routes_are_refused_or_known() {
-    let routing = |kind, left| [UDP, 0, kind, left, 0, 0, 0, 0];
-    refused(&extended(ROUTING, &[&routing(0, 1)]), Malformed::Ipv6SourceRoute);
-    assert_eq!(data(&sound(&extended(ROUTING, &[&routing(0, 0)]))), b"payload");
-    // Segment routing: the checksum is over an address that is not in the header's destination.
-    let mut frame = extended(ROUTING, &[&routing(4, 1)]);
-    frame[53] ^= 1;
-    assert!(parse(LinkType::Ethernet, &frame, frame.len(), Checksums::Verify).is_ok());
-    frame[57] = 0;
+fn a_routed_packet_belongs_to_where_it_ends() {
+    let final_of = |header: &[u8]| sound(&extended(ROUTING, &[header])).ip().unwrap().dst;
+    let header_dst = ends(true).dst.ip();
+    let [one, two] = ["2001:db8:2::1", "2001:db8:2::2"];
+    let address = |text: &str| text.parse::<std::net::IpAddr>().unwrap();
+    // Type 0 lists its stops forwards, segment routing backwards; a mobile node has one address at home.
+    for left in 1..=2 {
+        assert_eq!(final_of(&routing(UDP, 0, left, &[one, two])), address(two));
+        assert_eq!(final_of(&routing(UDP, 4, left, &[one, two])), address(one));
+    }
+    assert_eq!(final_of(&routing(UDP, 2, 1, &[one])), address(one));
+    // Arrived, or nobody knows.
+    for kind in [0, 2, 4, 250] {
+        assert_eq!(final_of(&routing(UDP, kind, 0, &[one, two])), header_dst);
+    }
+    assert_eq!(final_of(&routing(UDP, 250, 1, &[one])), header_dst);
     assert_eq!(
-        parse(LinkType::Ethernet, &frame, frame.len(), Checksums::Verify),
-        Err(Malformed::BadChecksum)
+        data(&sound(&extended(ROUTING, &[&routing(UDP, 0, 1, &[one])]))),
+        b"payload"
     );
+}
+
+#[test]
+fn routing_headers_that_lie_are_refused() {
+    let refused_route = |headers: &[&[u8]]| refused(&extended(ROUTING, headers), Malformed::Ipv6SourceRoute);
+    let one = "2001:db8:2::1";
+    refused_route(&[&routing(UDP, 0, 1, &[])]);
+    refused_route(&[&routing(UDP, 0, 2, &[one])]);
+    refused_route(&[&routing(UDP, 2, 1, &[one, one])]);
+    refused_route(&[&routing(UDP, 4, 2, &[one])]);
+    refused_route(&[&routing(UDP, 0, 1, &["ff02::1"])]);
+    // A list that ends inside an address, or claims more addresses than there are.
+    let mut odd = routing(UDP, 0, 1, &[one]);
+    odd[1] = 1;
+    odd.truncate(16);
+    refused_route(&[&odd]);
+    let mut long = routing(UDP, 4, 1, &[one]);
+    long[4] = 1;
+    refused_route(&[&long]);
+    // Two that lead on; one that leads on beside one that has arrived is fine.
+    refused_route(&[&routing(ROUTING, 0, 1, &[one]), &routing(UDP, 0, 1, &[one])]);
+    let both = extended(
+        ROUTING,
+        &[&routing(ROUTING, 0, 0, &[one]), &routing(UDP, 0, 1, &[one])],
+    );
+    assert_eq!(data(&sound(&both)), b"payload");
+}
+
+#[test]
+fn a_routed_packets_checksum_is_over_its_final_destination() {
+    let verified =
+        |frame: &[u8]| parse(LinkType::Ethernet, frame, frame.len(), Checksums::Verify).map(|_| ());
+    // The header's destination is a stop; the last address is the one the sender's stack summed over.
+    let end = "2001:db8:1::53";
+    let mut frame = extended(ROUTING, &[&routing(UDP, 0, 1, &[end])]);
+    frame[53] ^= 1;
+    assert_eq!(verified(&frame), Ok(()));
+    frame[54 + 23] ^= 1;
+    assert_eq!(verified(&frame), Err(Malformed::BadChecksum));
+    // Where the end is not known, nothing can be said.
+    let mut unknown = extended(ROUTING, &[&routing(UDP, 250, 1, &[])]);
+    unknown[53] ^= 1;
+    assert_eq!(verified(&unknown), Ok(()));
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn ipv4_header(packet: &Packet<'_>, ip: &Ip<'_>) -> bool {
 
 /// `None` where the checksum cannot be judged.
 fn transport(packet: &Packet<'_>, ip: &Ip<'_>) -> Option<bool> {
-    if ip.source_routed {
+    if ip.final_destination_unknown {
         return None;
     }
     let start = usize::try_from(ip.payload_at).ok()?;
