@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::{IpProtocol, VlanTags, Wire};
+use crate::{IpProtocol, TunnelId, VlanTags, Wire};
 
 /// Source and destination of one packet, as it names them itself.
 ///
@@ -35,30 +35,38 @@ impl FlowTuple {
     }
 }
 
-/// A directed five-tuple on one wire and VLAN, packed for comparing and hashing.
+/// A directed five-tuple on one wire and VLAN, and in one tunnel or none, packed for comparing and hashing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey {
     src: u128,
     dst: u128,
     ports: [u16; 2],
     vlans: VlanTags,
+    tunnel: TunnelId,
     wire: Wire,
     protocol: IpProtocol,
     v6: bool,
 }
 
 impl FlowKey {
-    /// The key of `tuple` on `wire`, inside `vlans`.
+    /// The key of `tuple` on `wire`, inside `vlans`, in no tunnel.
     pub fn new(wire: Wire, vlans: VlanTags, tuple: &FlowTuple) -> Self {
         Self {
             src: address_bits(tuple.src),
             dst: address_bits(tuple.dst),
             ports: [tuple.sport, tuple.dport],
             vlans,
+            tunnel: TunnelId::NONE,
             wire,
             protocol: tuple.protocol,
             v6: tuple.src.is_ipv6(),
         }
+    }
+
+    /// The key of the same tuple inside `tunnel`: another flow than outside it.
+    #[must_use]
+    pub fn in_tunnel(self, tunnel: TunnelId) -> Self {
+        Self { tunnel, ..self }
     }
 
     /// The key of packets in the other direction.
@@ -95,6 +103,11 @@ impl FlowKey {
         self.vlans
     }
 
+    /// The tunnel the flow runs in; [`TunnelId::NONE`] for most.
+    pub fn tunnel(&self) -> TunnelId {
+        self.tunnel
+    }
+
     /// A keyed hash that is the same for both directions of a flow.
     ///
     /// Its top bits choose the shard, its low bits the bucket. `seed` is drawn at start when live
@@ -109,12 +122,15 @@ impl FlowKey {
             ^ (u64::from(self.v6) << 56);
         // Sum and product are each the same for (a, b) and (b, a); together they keep what the ends were.
         let both = fold(a.wrapping_add(b) ^ seed, (a ^ MIX).wrapping_mul(b ^ MIX) | 1);
-        fold(both ^ rest, MIX ^ seed.rotate_left(32))
+        fold(
+            both ^ rest,
+            MIX ^ seed.rotate_left(32) ^ u64::from(self.tunnel.to_bits()),
+        )
     }
 }
 
 /// An odd constant with bits spread evenly (the golden ratio's).
-const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(crate) const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn endpoint(address: u128, port: u16, seed: u64) -> u64 {
     let low = low_half(address);

@@ -19,6 +19,7 @@ mod read;
 mod reassembly;
 mod stream;
 mod time;
+mod tunnel;
 
 pub use domain_name::{DomainName, InvalidName};
 pub use flow_key::{FlowKey, FlowTuple};
@@ -28,8 +29,9 @@ pub use packet::{
     Checksums, FragmentInfo, Icmp, IcmpMessage, Ip, Link, Network, Packet, Tcp, TcpFlags, Transport, Udp,
     crosses_always,
 };
-pub use parse::{MAX_EXTENSION_HEADERS, parse};
+pub use parse::{MAX_EXTENSION_HEADERS, MAX_MPLS_LABELS, parse};
 pub use protocol::IpProtocol;
 pub use reassembly::{Datagram, FragmentFault, FragmentLimits, Reassembler, Reassembly, fragment_hash};
 pub use stream::{StreamAssembler, StreamPush};
 pub use time::Timestamp;
+pub use tunnel::{Encapsulation, MAX_TUNNEL_DEPTH, Tunnel, TunnelId};

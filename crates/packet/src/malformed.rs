@@ -10,7 +10,9 @@ pub enum Malformed {
     TooManyVlanTags,
     /// A link header whose own length or version fields contradict the frame.
     BadLinkHeader,
-    /// A raw IP frame that starts with neither version 4 nor version 6.
+    /// More than [`crate::MAX_MPLS_LABELS`] MPLS labels.
+    MplsLabelStack,
+    /// What should be an IP packet starts with neither version 4 nor version 6, or with another than it should.
     BadIpVersion,
     /// An IPv4 header that is cut off or contradicts itself.
     BadIpv4Header,
@@ -44,6 +46,7 @@ impl Malformed {
         Self::FrameTooShort,
         Self::TooManyVlanTags,
         Self::BadLinkHeader,
+        Self::MplsLabelStack,
         Self::BadIpVersion,
         Self::BadIpv4Header,
         Self::BadIpv6Header,
@@ -64,6 +67,7 @@ impl Malformed {
             Self::FrameTooShort => "frame-too-short",
             Self::TooManyVlanTags => "too-many-vlan-tags",
             Self::BadLinkHeader => "bad-link-header",
+            Self::MplsLabelStack => "mpls-label-stack",
             Self::BadIpVersion => "bad-ip-version",
             Self::BadIpv4Header => "bad-ipv4-header",
             Self::BadIpv6Header => "bad-ipv6-header",

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{FlowTuple, IpProtocol, LinkType, MacAddr, VlanTags};
+use crate::{FlowTuple, IpProtocol, LinkType, MacAddr, Tunnel, VlanTags};
 
 /// Whether [`crate::parse`] believes checksums or computes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,7 @@ pub struct Packet<'a> {
     pub(crate) checksums: Checksums,
     pub(crate) link: Link,
     pub(crate) network: Network<'a>,
+    pub(crate) tunnel: Option<Tunnel>,
 }
 
 impl<'a> Packet<'a> {
@@ -34,7 +35,8 @@ impl<'a> Packet<'a> {
         self.original_len
     }
 
-    /// The link header.
+    /// The frame's link header. Of a packet from inside a tunnel its `header_len` covers all the headers around
+    /// it; everything else in it is the frame's own.
     pub fn link(&self) -> &Link {
         &self.link
     }
@@ -50,6 +52,11 @@ impl<'a> Packet<'a> {
             Network::Ip(ip) => Some(ip),
             Network::NonIp => None,
         }
+    }
+
+    /// The tunnel that the packet travels in; `None` where nothing is around it.
+    pub fn tunnel(&self) -> Option<Tunnel> {
+        self.tunnel
     }
 
     /// Source, destination and ports; `None` for what is not IP, and for fragments.
@@ -105,6 +112,10 @@ impl Link {
     pub const IPV6: u16 = 0x86dd;
     /// [`Link::ethertype`] of ARP.
     pub const ARP: u16 = 0x0806;
+    /// [`Link::ethertype`] of MPLS. Where it carries IP, `header_len` covers the label stack too.
+    pub const MPLS: u16 = 0x8847;
+    /// [`Link::ethertype`] of MPLS with upstream-assigned or multicast labels (RFC 5332).
+    pub const MPLS_MULTICAST: u16 = 0x8848;
     /// [`Link::ethertype`] of a `PPPoE` session. Where it carries IP, `header_len` covers `PPPoE` and PPP too.
     pub const PPPOE_SESSION: u16 = 0x8864;
     /// [`Link::ethertype`] of LLC frames of the spanning tree protocol (IEEE 802.1D).
@@ -318,9 +329,12 @@ pub enum IcmpMessage {
 }
 
 /// Whether a packet is part of what a link needs to work at all: neighbor and multicast listener discovery,
-/// DHCP and `DHCPv6`. Such packets cross a virtual wire unless the policy protects it.
+/// DHCP and `DHCPv6`. Such packets cross a virtual wire unless the policy protects it. Inside a tunnel there are
+/// none: no link of ours needs those.
 pub fn crosses_always(packet: &Packet<'_>) -> bool {
-    let Some(ip) = packet.ip() else { return false };
+    let Some(ip) = packet.ip().filter(|_| packet.tunnel.is_none()) else {
+        return false;
+    };
     match &ip.transport {
         Transport::Icmp(icmp) => icmp.message == IcmpMessage::NeighborDiscovery,
         Transport::Udp(udp) => {

@@ -7,10 +7,16 @@ pub struct IpProtocol(pub u8);
 impl IpProtocol {
     /// ICMP for IPv4.
     pub const ICMP: Self = Self(1);
+    /// IPv4 inside IP (RFC 2003).
+    pub const IPIP: Self = Self(4);
     /// TCP.
     pub const TCP: Self = Self(6);
     /// UDP.
     pub const UDP: Self = Self(17);
+    /// IPv6 inside IP (RFC 4213, RFC 2473).
+    pub const IPV6: Self = Self(41);
+    /// Generic routing encapsulation.
+    pub const GRE: Self = Self(47);
     /// ICMP for IPv6.
     pub const ICMPV6: Self = Self(58);
 

@@ -47,6 +47,9 @@ pub fn tcp_toward_destination(packet: &Packet<'_>, segment: &Segment<'_>, out: &
 
 fn udp(packet: &Packet<'_>, direction: Direction, payload: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
+    if packet.tunnel().is_some() {
+        return false;
+    }
     let Some(ip) = packet.ip() else { return false };
     let Transport::Udp(udp) = &ip.transport else {
         return false;
@@ -62,6 +65,9 @@ fn udp(packet: &Packet<'_>, direction: Direction, payload: &[u8], out: &mut Vec<
 
 fn tcp(packet: &Packet<'_>, direction: Direction, segment: &Segment<'_>, out: &mut Vec<u8>) -> bool {
     out.clear();
+    if packet.tunnel().is_some() {
+        return false;
+    }
     let Some(ip) = packet.ip() else { return false };
     let Transport::Tcp(tcp) = &ip.transport else {
         return false;

@@ -2,6 +2,7 @@
 
 use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 
+use super::mpls;
 use crate::{
     Link, LinkType, MacAddr, Malformed, VlanTags,
     read::{array, be16},
@@ -125,6 +126,7 @@ fn behind_ethertype(
     match link.ethertype {
         Link::PPPOE_SESSION => pppoe(*link, frame, original_len),
         below if below < FIRST_ETHERTYPE => llc(*link, frame, original_len),
+        Link::MPLS | Link::MPLS_MULTICAST => mpls::parse(*link, frame, original_len),
         ethertype => Ok(carries(*link, ethertype, original_len)),
     }
 }
@@ -202,6 +204,10 @@ fn ppp(mut link: Link, frame: &[u8], original_len: usize) -> Result<(Link, Carri
     link.ethertype = match protocol {
         PPP_IPV4 => Link::IPV4,
         PPP_IPV6 => Link::IPV6,
+        labels if mpls::PPP.contains(&labels) => {
+            link.ethertype = Link::MPLS;
+            return mpls::parse(link, frame, original_len);
+        }
         _ => 0,
     };
     Ok(carries(link, link.ethertype, original_len))

@@ -60,6 +60,7 @@ pub(super) fn parse(frame: &[u8], original_len: usize) -> Option<Packet<'_>> {
             header_len,
         },
         network: Network::Ip(ip),
+        tunnel: None,
     })
 }
 

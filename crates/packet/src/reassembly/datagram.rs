@@ -1,10 +1,11 @@
 //! A datagram whose fragments are all there.
 
 use crate::{
-    Checksums, FragmentInfo, Ip, Link, Malformed, Packet, Transport,
+    Checksums, FragmentInfo, Ip, Link, Malformed, Packet, Transport, Tunnel,
     build::{has_8023_length, put16, set_link_length, type_field_at},
     checksum::Sum,
     parse,
+    parse::parse_assembled,
 };
 
 /// Bytes of the IPv6 fragment header.
@@ -23,7 +24,7 @@ impl<T> Datagram<T> {
         Self { fragments, assembled }
     }
 
-    /// The datagram as one packet behind the first fragment's link header; checksums are judged as that
+    /// The datagram as one packet behind the first fragment's link header, or the headers of its tunnel; checksums are judged as that
     /// fragment's were.
     ///
     /// # Errors
@@ -34,8 +35,12 @@ impl<T> Datagram<T> {
             original_len,
             link,
             checksums,
+            tunnel,
         } = &self.assembled;
-        parse(link.kind, frame, *original_len, *checksums)
+        match tunnel {
+            None => parse(link.kind, frame, *original_len, *checksums),
+            Some(tunnel) => parse_assembled(frame, *original_len, *link, *checksums, *tunnel),
+        }
     }
 }
 
@@ -46,6 +51,7 @@ pub(super) struct Assembled {
     original_len: usize,
     link: Link,
     checksums: Checksums,
+    tunnel: Option<Tunnel>,
 }
 
 /// The part of a datagram that one fragment brought.
@@ -91,6 +97,7 @@ pub(super) struct FirstFragment {
     head: Vec<u8>,
     link: Link,
     checksums: Checksums,
+    tunnel: Option<Tunnel>,
     v6: bool,
     protocol: u8,
     next_header_at: usize,
@@ -105,11 +112,14 @@ impl FirstFragment {
             head: packet.frame().get(..head_len).unwrap_or_default().to_vec(),
             link: *packet.link(),
             checksums: packet.checksums,
+            tunnel: packet.tunnel,
             v6,
             protocol: ip.protocol.0,
             next_header_at: index(info.next_header_at),
         };
-        first.leave_8023();
+        if first.tunnel.is_none() {
+            first.leave_8023();
+        }
         first
     }
 
@@ -159,7 +169,9 @@ impl FirstFragment {
             let checksum = Sum::default().bytes(frame.get(ip_at..)?).finish();
             put16(&mut frame, checksum_at, checksum);
         }
-        set_link_length(&mut frame, &self.link, ip_len);
+        if self.tunnel.is_none() {
+            set_link_length(&mut frame, &self.link, ip_len);
+        }
         for piece in pieces {
             let bytes = captured(piece);
             frame.extend_from_slice(bytes);
@@ -172,6 +184,7 @@ impl FirstFragment {
             original_len: ip_at.saturating_add(ip_len),
             link: self.link,
             checksums: self.checksums,
+            tunnel: self.tunnel,
         })
     }
 }

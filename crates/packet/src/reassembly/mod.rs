@@ -17,7 +17,7 @@ pub use datagram::Datagram;
 use pending::{Judgement, Pending};
 
 use crate::{
-    FragmentInfo, Ip, IpProtocol, Packet, Timestamp, Transport, VlanTags, Wire,
+    FragmentInfo, Ip, IpProtocol, Packet, Timestamp, Transport, TunnelId, VlanTags, Wire,
     flow_key::{address_bits, fold, low_half},
 };
 
@@ -277,6 +277,7 @@ struct DatagramKey {
     dst: IpAddr,
     identification: u32,
     vlans: VlanTags,
+    tunnel: TunnelId,
     wire: Wire,
     /// 0 in IPv6, where only the first fragment's "next header" counts (RFC 8200 §4.5).
     protocol: IpProtocol,
@@ -294,6 +295,7 @@ impl DatagramKey {
             dst: ip.dst,
             identification: info.identification,
             vlans: packet.link().vlans,
+            tunnel: packet.tunnel().map_or(TunnelId::NONE, |tunnel| tunnel.id),
             wire,
             protocol: if ip.src.is_ipv4() {
                 ip.protocol
@@ -323,7 +325,11 @@ pub fn fragment_hash(wire: Wire, packet: &Packet<'_>) -> u64 {
         ^ (u64::from(key.vlans.to_bits()) << 32)
         ^ (u64::from(key.wire.0) << 24)
         ^ (u64::from(key.protocol.0) << 56);
-    fold(fold(src ^ SEED, dst ^ SEED.rotate_left(32)) ^ SEED, rest ^ SEED)
+    let tunnel = u64::from(key.tunnel.to_bits());
+    fold(
+        fold(src ^ SEED, dst ^ SEED.rotate_left(32)) ^ SEED ^ tunnel,
+        rest ^ SEED,
+    )
 }
 
 #[cfg(test)]
