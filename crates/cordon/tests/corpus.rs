@@ -219,7 +219,7 @@ fn every_name_that_was_asked_for_is_sinkholed() {
 fn any_number_of_workers_writes_the_same_bytes() {
     let Some(shared) = shared() else { return };
     let lab = Lab::new(&shared);
-    let folders = ["dns", "tls", "http", "mixed", "ip"];
+    let folders = ["dns", "tls", "http", "mixed", "ip", "tunnel"];
     let captures: Vec<PathBuf> = oracle(&shared)
         .iter()
         .map(|facts| facts["name"].as_str().unwrap().to_owned())

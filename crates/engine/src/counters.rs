@@ -1,5 +1,7 @@
 //! What a shard has counted. Each shard owns its counters; whoever asks adds them up.
 
+use packet::IpProtocol;
+
 use crate::{DropReason, Verdict};
 
 /// Sums over one shard, or over several.
@@ -36,6 +38,17 @@ pub struct SessionCounts {
     pub icmp: u64,
     /// Every other IP protocol.
     pub other: u64,
+}
+
+impl SessionCounts {
+    pub(crate) fn add(&mut self, protocol: IpProtocol) {
+        match protocol {
+            IpProtocol::TCP => self.tcp += 1,
+            IpProtocol::UDP => self.udp += 1,
+            IpProtocol::ICMP | IpProtocol::ICMPV6 => self.icmp += 1,
+            _ => self.other += 1,
+        }
+    }
 }
 
 impl Default for Counters {

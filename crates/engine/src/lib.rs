@@ -6,6 +6,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod counters;
+mod layers;
 mod output;
 mod placement;
 mod records;
@@ -18,6 +19,7 @@ mod stages;
 mod verdict;
 
 pub use counters::{Counters, SessionCounts};
+pub use layers::inside;
 pub use output::{Emission, Event, Order, Outputs};
 pub use placement::{FlowRef, Placement, SHARDS, ShardId, place};
 pub use ruleset::Ruleset;

@@ -9,7 +9,9 @@ use policy::InterfaceId;
 pub struct Order {
     /// The frame that caused it; for what ages, the session that did.
     pub number: u64,
-    /// Its place among what the same frame caused.
+    /// How many packets are around the one that caused it: what the outer of two says comes first.
+    pub layer: u8,
+    /// Its place among what the same packet caused.
     pub ordinal: u32,
 }
 
@@ -69,15 +71,21 @@ impl Outputs {
         self.order = None;
     }
 
-    /// Says which frame (or ageing session) causes what follows, and how that frame was stamped.
-    pub(crate) fn caused_by(&mut self, number: u64, stamp: Timestamp) {
-        self.order = Some(Order { number, ordinal: 0 });
+    /// Says which frame (or ageing session) causes what follows, how many packets are around the one in question,
+    /// and how that frame was stamped.
+    pub(crate) fn caused_by(&mut self, number: u64, layer: u8, stamp: Timestamp) {
+        self.order = Some(Order {
+            number,
+            layer,
+            ordinal: 0,
+        });
         self.stamp = stamp;
     }
 
     fn next_order(&mut self) -> Order {
         let order = self.order.unwrap_or(Order {
             number: 0,
+            layer: 0,
             ordinal: 0,
         });
         self.order = Some(Order {

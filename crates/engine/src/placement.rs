@@ -3,7 +3,12 @@
 //! 64 fixed shards own all state that packets touch, whatever the number of workers, so that what
 //! cordon does never depends on how many there are.
 
-use packet::{FlowKey, FlowTuple, Icmp, IcmpMessage, Network, Packet, Transport, Wire, fragment_hash};
+use packet::{
+    FlowKey, FlowTuple, Icmp, IcmpMessage, MAX_TUNNEL_DEPTH, Network, Packet, Transport, TunnelId, Wire,
+    fragment_hash,
+};
+
+use crate::DropReason;
 
 /// How many shards there are.
 pub const SHARDS: usize = 64;
@@ -29,6 +34,7 @@ impl ShardId {
 
 /// Where a packet is to be taken.
 #[derive(Clone, Copy, Debug)]
+#[must_use]
 pub enum Placement {
     /// To the shard that owns its flow.
     Flow(ShardId, FlowRef),
@@ -36,6 +42,8 @@ pub enum Placement {
     Fragment(ShardId),
     /// No IP inside: needs no state.
     Stateless(ShardId),
+    /// Nowhere: what it carries is malformed, or lies too deep.
+    Refused(DropReason),
 }
 
 /// The flow a packet belongs to, and how it is found.
@@ -47,6 +55,8 @@ pub struct FlowRef {
     pub(crate) hash: u64,
     /// The flow that the packet, an ICMP error, is about: it belongs there while that flow is known.
     pub(crate) quoted: Option<(FlowKey, u64)>,
+    /// Another packet is inside, to be judged by itself once this one may pass.
+    pub(crate) carries: bool,
 }
 
 /// Finds the place of a packet on `wire`. `seed` keys the hash.
@@ -57,8 +67,13 @@ pub fn place(packet: &Packet<'_>, wire: Wire, seed: u64) -> Placement {
     let Some(tuple) = packet.flow_tuple() else {
         return Placement::Fragment(ShardId::from_hash(fragment_hash(wire, packet)));
     };
+    let carries = match carries(packet, seed) {
+        Ok(carries) => carries,
+        Err(reason) => return Placement::Refused(reason),
+    };
+    let tunnel = packet.tunnel().map_or(TunnelId::NONE, |tunnel| tunnel.id);
     let hashed = |tuple: &FlowTuple| {
-        let key = FlowKey::new(wire, packet.link().vlans, tuple);
+        let key = FlowKey::new(wire, packet.link().vlans, tuple).in_tunnel(tunnel);
         (key, key.symmetric_hash(seed))
     };
     let (key, hash) = hashed(&tuple);
@@ -74,5 +89,30 @@ pub fn place(packet: &Packet<'_>, wire: Wire, seed: u64) -> Placement {
         | Transport::Fragment { .. } => None,
     };
     let shard = ShardId::from_hash(quoted.map_or(hash, |(_, hash)| hash));
-    Placement::Flow(shard, FlowRef { key, hash, quoted })
+    Placement::Flow(
+        shard,
+        FlowRef {
+            key,
+            hash,
+            quoted,
+            carries,
+        },
+    )
+}
+
+/// Whether another packet is inside that can be read.
+#[inline]
+fn carries(packet: &Packet<'_>, seed: u64) -> Result<bool, DropReason> {
+    match packet.inside(seed) {
+        Ok(None) => Ok(false),
+        Ok(Some(inner))
+            if inner
+                .tunnel()
+                .is_some_and(|tunnel| tunnel.depth > MAX_TUNNEL_DEPTH) =>
+        {
+            Err(DropReason::TunnelDepth)
+        }
+        Ok(Some(_)) => Ok(true),
+        Err(malformed) => Err(DropReason::Malformed(malformed)),
+    }
 }

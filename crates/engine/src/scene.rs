@@ -51,8 +51,15 @@ pub struct Frame<'a> {
     pub packet: Packet<'a>,
 }
 
+impl Frame<'_> {
+    /// How many packets are around this one.
+    pub fn layer(&self) -> u8 {
+        self.packet.tunnel().map_or(0, |tunnel| tunnel.depth)
+    }
+}
+
 /// What a fragment's place in the reassembly remembers of its frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct FragmentNote {
     /// The frame's number.
     pub number: u64,
@@ -60,6 +67,25 @@ pub struct FragmentNote {
     pub stamp: Timestamp,
     /// Its bytes on the wire.
     pub original_bytes: u64,
+    /// Where a fragment came inside a datagram that was fragmented itself: the frames that brought that datagram,
+    /// none of which has parts. They are what came, and what leaves. Empty for all others.
+    pub parts: Vec<(FragmentNote, Box<[u8]>)>,
+}
+
+impl FragmentNote {
+    /// How many frames brought the fragment.
+    pub fn frames(&self) -> u64 {
+        if self.parts.is_empty() {
+            return 1;
+        }
+        self.parts.iter().map(|(part, _)| part.frames()).sum()
+    }
+
+    /// The number of the first frame that brought a part of it.
+    pub fn first_number(&self) -> u64 {
+        let parts = self.parts.iter().map(|(part, _)| part.first_number());
+        parts.min().unwrap_or(self.number)
+    }
 }
 
 /// Everything a stage may look at or add to, for one packet.

@@ -85,16 +85,29 @@ impl Shard {
         wire: Wire,
         frame: &Frame<'_>,
     ) -> Option<Datagram<FragmentNote>> {
+        self.fragment_with_parts(now, wire, frame, Vec::new())
+    }
+
+    /// As [`Shard::fragment`], for a fragment from inside a datagram that came as these fragments itself.
+    pub fn fragment_with_parts(
+        &mut self,
+        now: Timestamp,
+        wire: Wire,
+        frame: &Frame<'_>,
+        parts: Vec<(FragmentNote, Box<[u8]>)>,
+    ) -> Option<Datagram<FragmentNote>> {
         let note = FragmentNote {
             number: frame.number,
             stamp: frame.stamp,
             original_bytes: frame.original_bytes,
+            parts,
         };
         match self.fragments.push(now, wire, &frame.packet, note) {
             Reassembly::Held => None,
             Reassembly::Complete(datagram) => Some(datagram),
             Reassembly::Dropped { reason, notes } => {
-                self.counters.dropped(fragment_reason(reason), notes.len() as u64);
+                let frames = notes.iter().map(FragmentNote::frames).sum();
+                self.counters.dropped(fragment_reason(reason), frames);
                 None
             }
         }
@@ -114,6 +127,9 @@ impl Shard {
     }
 
     /// Takes a packet of a flow that this shard owns.
+    ///
+    /// Where it carries another, and may pass, it is not counted yet: the caller has that one judged too
+    /// ([`crate::inside`] hands it out), by the shard that owns it. The frame crosses where all of them may.
     pub fn packet(
         &mut self,
         env: &Env<'_>,
@@ -122,11 +138,14 @@ impl Shard {
         flow: &FlowRef,
         out: &mut Outputs,
     ) -> Verdict {
-        out.caused_by(frame.number, frame.stamp);
+        out.caused_by(frame.number, frame.layer(), frame.stamp);
         let verdict = self
             .journey(env, now, frame, flow, out)
             .unwrap_or_else(Verdict::Drop);
-        self.counters.verdict(verdict, frame.frames);
+        let goes_on_inside = flow.carries && matches!(verdict, Verdict::Forward(_));
+        if !goes_on_inside {
+            self.counters.verdict(verdict, frame.frames);
+        }
         verdict
     }
 
@@ -172,7 +191,7 @@ impl Shard {
         }
 
         // 5. TCP state, payload, counters.
-        self.carry(env, now, frame, slot, direction, out)
+        self.carry(env, now, frame, (slot, direction, flow.carries), out)
     }
 
     /// Whether a session that is over gives its place to the packet's: reused ports, or a refusal that was
@@ -255,7 +274,10 @@ impl Shard {
         let ends = admit::ends(policy, spec, env.sides, frame.ingress, &key, sender_is_client)?;
         let sender = flow.key.tuple().src;
         let sender_zone = direction.pick(ends.zones);
-        let taggable = ends.undecided || admit::source(policy, sender_zone, sender)?;
+        let taggable = match frame.packet.tunnel() {
+            None => ends.undecided || admit::source(policy, sender_zone, sender)?,
+            Some(_) => admit::source_inside(policy, sender_zone, sender),
+        };
 
         let decided = decide::read_tags(env, now, tuple.src, tuple.dst, None);
         let (app, recognition) = match app_by_protocol(env, &frame.packet) {
@@ -280,6 +302,7 @@ impl Shard {
             detector: inspect::AppDetector::new(tuple.protocol),
             detector_seq: [None; 2],
             id: frame.first_number,
+            layer: frame.layer(),
             start: now,
             ruling: Ruling::new(policy, decision),
             zones: Zones::new(policy, ends.zones),
@@ -293,6 +316,7 @@ impl Shard {
             source_told: now,
             taggable,
             from_inside: ends.from_inside,
+            carrier: flow.carries && decision.action.allows(),
             sinkholed_query: false,
             server_name: None,
             name_finder: tcp.is_some().then(inspect::ServerNameFinder::default),
@@ -300,12 +324,15 @@ impl Shard {
             answered_dns: false,
             dns_stream: None,
         };
+        let carrier = session.carrier;
         let slot = self.insert(env, now, session, out)?;
-        self.count_session(tuple.protocol);
-        out.caused_by(frame.number, frame.stamp);
+        if !carrier {
+            self.counters.sessions.add(tuple.protocol);
+        }
+        out.caused_by(frame.number, frame.layer(), frame.stamp);
         self.announce(env, now, frame, slot, direction, out);
         if decision.action.allows() {
-            return self.carry(env, now, frame, slot, direction, out);
+            return self.carry(env, now, frame, (slot, direction, flow.carries), out);
         }
         let Some(session) = self.sessions.get_mut(slot) else {
             return Err(DropReason::PolicyDeny);
@@ -329,7 +356,12 @@ impl Shard {
         let Some(session) = self.sessions.get(slot) else {
             return;
         };
-        if let (Some(mac), Some(ip)) = (frame.packet.link().source, frame.packet.ip()) {
+        // What a tunnel's inside claims about addresses is no fact of the link.
+        if let (Some(mac), Some(ip), None) = (
+            frame.packet.link().source,
+            frame.packet.ip(),
+            frame.packet.tunnel(),
+        ) {
             out.fact(records::source_seen(session, direction, ip.src, mac));
         }
         if !session.ruling.action.allows() {
@@ -337,7 +369,7 @@ impl Shard {
         }
         let policy = env.ruleset.policy();
         let rule = policy.rule(session.ruling.rule);
-        if rule.log_start {
+        if rule.log_start && !session.carrier {
             out.record(records::start(env, now, session));
         }
         if session.from_inside
@@ -375,6 +407,7 @@ impl Shard {
                 session.ruling = Ruling::new(env.ruleset.policy(), decision);
                 session.ended_by(SessionEndReason::PolicyDeny);
                 session.count(direction, frame.original_bytes, now);
+                session.carries_traffic(&mut self.counters.sessions);
                 out.record(records::cut(env, now, session));
                 self.counters.cut += 1;
                 self.discard(env, now, slot);
@@ -383,14 +416,13 @@ impl Shard {
         }
     }
 
-    /// Takes a packet of an allowed session: TCP state, payload, counters.
+    /// Takes a packet of an allowed session: TCP state, payload, counters. `carries`: another packet is inside.
     fn carry(
         &mut self,
         env: &Env<'_>,
         now: Timestamp,
         frame: &Frame<'_>,
-        slot: SlotId,
-        direction: Direction,
+        (slot, direction, carries): (SlotId, Direction, bool),
         out: &mut Outputs,
     ) -> Result<Verdict, DropReason> {
         let policy = env.ruleset.policy();
@@ -412,8 +444,14 @@ impl Shard {
             && direction == Direction::ClientToServer
         {
             session.source_told = now;
-            if let Some(mac) = frame.packet.link().source {
+            if let (Some(mac), None) = (frame.packet.link().source, frame.packet.tunnel()) {
                 out.fact(records::source_seen(session, direction, ip.src, mac));
+            }
+        }
+        if session.carrier && !carries {
+            session.carries_traffic(&mut self.counters.sessions);
+            if policy.rule(session.ruling.rule).log_start {
+                out.record(records::start(env, now, session));
             }
         }
 
@@ -445,6 +483,7 @@ impl Shard {
             if asks && let Again::Refused(decision) = decide::again(session, env, now, true) {
                 session.ruling = Ruling::new(env.ruleset.policy(), decision);
                 session.ended_by(SessionEndReason::PolicyDeny);
+                session.carries_traffic(&mut self.counters.sessions);
                 out.record(records::refused_later(env, now, session));
                 self.discard(env, now, slot);
                 return Ok(self.turn_away(frame, slot, direction, out));
@@ -453,6 +492,11 @@ impl Shard {
         let egress = session.egress(direction);
         let state = session.state;
         let forwarded = verdict.is_none() && state == State::Open;
+        if forwarded && carries {
+            session.hand_over(direction, frame.original_bytes);
+        } else {
+            session.carries_traffic(&mut self.counters.sessions);
+        }
         if forwarded || session.tcp.is_none() {
             session.tcp = judged.map(|judged| judged.tracker);
         }
@@ -482,6 +526,7 @@ impl Shard {
                 let direction = quoted.reversed();
                 let last = session.last_packet;
                 session.count(direction, frame.original_bytes, now);
+                session.carries_traffic(&mut self.counters.sessions);
                 session.last_packet = last;
                 Verdict::Forward(session.egress(direction))
             }
@@ -505,16 +550,6 @@ impl Shard {
             return Verdict::Answered;
         }
         Verdict::Drop(DropReason::PolicyDeny)
-    }
-
-    fn count_session(&mut self, protocol: IpProtocol) {
-        let sessions = &mut self.counters.sessions;
-        match protocol {
-            IpProtocol::TCP => sessions.tcp += 1,
-            IpProtocol::UDP => sessions.udp += 1,
-            IpProtocol::ICMP | IpProtocol::ICMPV6 => sessions.icmp += 1,
-            _ => sessions.other += 1,
-        }
     }
 }
 
@@ -552,7 +587,10 @@ fn app_by_protocol(env: &Env<'_>, packet: &Packet<'_>) -> Option<AppId> {
         Transport::Icmp(icmp) if matches!(icmp.message, packet::IcmpMessage::Echo { .. })
     );
     match ip.protocol {
-        IpProtocol::TCP | IpProtocol::UDP => None,
+        IpProtocol::TCP => None,
+        IpProtocol::UDP => packet
+            .encapsulation()
+            .map(|encapsulation| env.ruleset.app(inspect::Application::of_tunnel(encapsulation))),
         protocol => Some(
             inspect::Application::of_protocol(protocol, echo)
                 .map_or(AppId::UNKNOWN_IP, |application| env.ruleset.app(application)),

@@ -54,6 +54,8 @@ pub enum DropReason {
     FragmentLimit,
     /// A fragment that no datagram can hold.
     FragmentInvalid,
+    /// More packets one inside another than are looked at.
+    TunnelDepth,
 }
 
 impl DropReason {
@@ -76,6 +78,7 @@ impl DropReason {
         Self::FragmentTimeout,
         Self::FragmentLimit,
         Self::FragmentInvalid,
+        Self::TunnelDepth,
     ];
 
     /// Every reason, in the order of [`DropReason::index`].
@@ -112,6 +115,7 @@ impl DropReason {
             Self::FragmentTimeout => 14,
             Self::FragmentLimit => 15,
             Self::FragmentInvalid => 16,
+            Self::TunnelDepth => 17,
         }
     }
 
@@ -136,6 +140,7 @@ impl DropReason {
             Self::FragmentTimeout => "fragment-timeout",
             Self::FragmentLimit => "fragment-limit",
             Self::FragmentInvalid => "fragment-invalid",
+            Self::TunnelDepth => "tunnel-depth",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The applications that payloads are recognised as.
 
-use packet::IpProtocol;
+use packet::{Encapsulation, IpProtocol};
 
 macro_rules! applications {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -40,10 +40,14 @@ applications! {
     DnsOverTls = "dns-over-tls",
     /// FTP, the control connection.
     Ftp = "ftp",
+    /// Geneve.
+    Geneve = "geneve",
     /// Git's own protocol.
     Git = "git-base",
     /// Generic Routing Encapsulation.
     Gre = "gre",
+    /// User data of mobile networks.
+    GtpU = "gtp-u",
     /// HTTP asked to carry something else (CONNECT).
     HttpProxy = "http-proxy",
     /// ICMP of either family, other than echo.
@@ -54,6 +58,8 @@ applications! {
     Ike = "ike",
     /// IMAP in the clear.
     Imap = "imap",
+    /// IP directly inside IP.
+    IpInIp = "ip-in-ip",
     /// `IPsec`'s encapsulated payload.
     IpsecEsp = "ipsec-esp",
     /// The same inside UDP (RFC 3948).
@@ -128,6 +134,8 @@ applications! {
     Tftp = "tftp",
     /// Remote frame buffers.
     Vnc = "vnc-base",
+    /// VXLAN.
+    Vxlan = "vxlan",
     /// HTTP in the clear, version 1 or 2.
     WebBrowsing = "web-browsing",
     /// `WireGuard`.
@@ -135,13 +143,25 @@ applications! {
 }
 
 impl Application {
+    /// The application that a tunnel is.
+    pub fn of_tunnel(encapsulation: Encapsulation) -> Self {
+        match encapsulation {
+            Encapsulation::IpInIp => Self::IpInIp,
+            Encapsulation::Gre => Self::Gre,
+            Encapsulation::Vxlan => Self::Vxlan,
+            Encapsulation::Geneve => Self::Geneve,
+            Encapsulation::GtpU => Self::GtpU,
+        }
+    }
+
     /// The application of a protocol that is one by itself; `echo` tells ICMP's echo from the rest.
     pub fn of_protocol(protocol: IpProtocol, echo: bool) -> Option<Self> {
         Some(match protocol {
             IpProtocol::ICMP | IpProtocol::ICMPV6 if echo => Self::Ping,
             IpProtocol::ICMP | IpProtocol::ICMPV6 => Self::Icmp,
             IpProtocol(2) => Self::Igmp,
-            IpProtocol(47) => Self::Gre,
+            IpProtocol::IPIP | IpProtocol::IPV6 => Self::IpInIp,
+            IpProtocol::GRE => Self::Gre,
             IpProtocol(50) => Self::IpsecEsp,
             _ => return None,
         })

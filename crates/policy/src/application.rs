@@ -182,7 +182,9 @@ applications! {
     /// A tunnel of mobile networks.
     GTP_U "gtp-u" [Udp(2152)];
     /// A tunnel of data centres.
-    VXLAN "vxlan" [Udp(4789)];
+    VXLAN "vxlan" [Udp(4789), Udp(8472)];
+    /// A tunnel of data centres.
+    GENEVE "geneve" [Udp(6081)];
     /// Multicast membership.
     IGMP "igmp" [Protocol(2)];
     /// Routing.

@@ -13,7 +13,7 @@ use std::{
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use engine::{
     Counters, DropReason, Env, FlowRef, FragmentNote, Frame, Ingress, Outputs, Placement, Ruleset, SHARDS,
-    Shard, ShardId, ShardLimits, Sides, Verdict, place,
+    Shard, ShardId, ShardLimits, Sides, Verdict, inside, place,
 };
 use packet::{Checksums, Datagram, Packet, Timestamp, Wire, parse};
 use tags::TagStore;
@@ -54,25 +54,46 @@ impl World {
         )
         .map_err(DropReason::Malformed)
     }
+
+    /// The packet that a parcel stands for.
+    fn packet<'t>(&self, tick: &'t Tick, frame: &TickFrame, parcel: &'t Parcel) -> Option<Packet<'t>> {
+        let mut packet = match &parcel.datagram {
+            None => self.parse(tick, frame).ok()?,
+            Some(datagram) => datagram.packet().ok()?,
+        };
+        while packet.tunnel().map_or(0, |tunnel| tunnel.depth) < parcel.depth {
+            packet = packet.inside(self.seed).ok()??;
+        }
+        Some(packet)
+    }
 }
 
-/// Where one frame of a tick goes.
-#[derive(Clone, Copy, Debug)]
-enum Placed {
-    Flow(ShardId, FlowRef),
-    Fragment(ShardId),
-    Stateless(ShardId),
-    Refused(DropReason),
+/// One packet of a tick: a frame's own, or one inside it.
+#[derive(Debug)]
+struct Parcel {
+    /// The frame's index in its tick; of a datagram, that of the frame that completed it.
+    index: usize,
+    /// How many packets are around this one.
+    depth: u8,
+    ingress: Ingress,
+    datagram: Option<Box<Datagram<FragmentNote>>>,
+}
+
+impl Parcel {
+    /// How many frames brought it.
+    fn frames(&self) -> u64 {
+        self.datagram.as_ref().map_or(1, |datagram| {
+            datagram.fragments.iter().map(|(note, _)| note.frames()).sum()
+        })
+    }
 }
 
 /// One packet for one shard.
 #[derive(Debug)]
 struct Errand {
-    /// The frame's index in its tick; of a datagram, that of the frame that completed it.
-    index: usize,
+    parcel: Parcel,
     shard: ShardId,
     flow: FlowRef,
-    datagram: Option<Box<Datagram<FragmentNote>>>,
 }
 
 /// What became of one frame, for the capture that is written.
@@ -89,17 +110,19 @@ pub(super) struct Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Work {
     errands: Vec<Errand>,
+    /// What was found inside packets that may pass, with its place.
+    insides: Vec<(Parcel, Placement)>,
     pub(super) outputs: Outputs,
     pub(super) outcomes: Vec<Outcome>,
 }
 
 enum Job {
-    Place(Arc<Tick>, Range<usize>, Vec<Placed>),
+    Place(Arc<Tick>, Range<usize>, Vec<Placement>),
     Carry(Arc<Tick>, Work),
 }
 
 enum Done {
-    Placed(usize, Vec<Placed>),
+    Placed(usize, Vec<Placement>),
     Carried(usize, Work),
 }
 
@@ -122,7 +145,7 @@ pub(super) struct Crew {
     workers: Vec<Worker>,
     done: Receiver<Done>,
     worker_count: usize,
-    placed: Vec<Vec<Placed>>,
+    placed: Vec<Vec<Placement>>,
     work: Vec<Work>,
     pub(super) frames_by_worker: Vec<u64>,
 }
@@ -163,18 +186,24 @@ impl Crew {
         }
     }
 
-    /// Runs a tick in two passes: place every frame and put fragments together, then let each shard take its
-    /// packets in order.
+    /// Runs a tick in passes: place every frame and put fragments together, then let each shard take its packets
+    /// in order. What they carry inside, where they may pass, is placed and taken in passes of its own.
     pub(super) fn run(&mut self, tick: &Arc<Tick>) -> Result<(), WorkerLost> {
         for work in &mut self.work {
             work.errands.clear();
+            work.insides.clear();
             work.outcomes.clear();
             work.outputs.clear();
         }
         let alone = self.workers.is_empty() || tick.frames.len() < WORTH_WAKING;
         self.place(tick, alone)?;
         self.distribute(tick);
-        self.carry(tick, alone)
+        self.carry(tick, alone)?;
+        // Each pass is one packet further inside, so that this ends.
+        while self.distribute_insides(tick) {
+            self.carry(tick, alone)?;
+        }
+        Ok(())
     }
 
     fn place(&mut self, tick: &Arc<Tick>, alone: bool) -> Result<(), WorkerLost> {
@@ -213,8 +242,10 @@ impl Crew {
                 break;
             };
             let shard = match placed {
-                Placed::Flow(shard, _) | Placed::Fragment(shard) | Placed::Stateless(shard) => *shard,
-                Placed::Refused(_) => ShardId::FIRST,
+                Placement::Flow(shard, _) | Placement::Fragment(shard) | Placement::Stateless(shard) => {
+                    *shard
+                }
+                Placement::Refused(_) => ShardId::FIRST,
             };
             let owner = shard.index() % self.worker_count;
             if let Some(count) = self.frames_by_worker.get_mut(owner) {
@@ -223,79 +254,138 @@ impl Crew {
             let Some(work) = self.work.get_mut(owner) else {
                 continue;
             };
+            let parcel = Parcel {
+                index,
+                depth: 0,
+                ingress: Ingress::Wire(self.world.wire),
+                datagram: None,
+            };
             match *placed {
-                Placed::Flow(shard, flow) => work.errands.push(Errand {
-                    index,
-                    shard,
-                    flow,
-                    datagram: None,
-                }),
-                Placed::Refused(reason) => {
+                Placement::Flow(shard, flow) => work.errands.push(Errand { parcel, shard, flow }),
+                Placement::Refused(reason) => {
                     if let Some(shard) = self.shards.get(shard.index()) {
                         lock(shard).refuse_frames(reason, 1);
                     }
                 }
-                Placed::Stateless(shard) => {
+                Placement::Stateless(shard) => {
                     let (Some(shard), Ok(packet)) =
                         (self.shards.get(shard.index()), self.world.parse(tick, frame))
                     else {
                         continue;
                     };
-                    let verdict = lock(shard).stateless(&env, &whole(&self.world, frame, packet));
+                    let verdict = lock(shard).stateless(&env, &frame_of(frame, &parcel, packet));
                     work.outcomes.push(Outcome {
                         index,
                         verdict,
                         datagram: None,
                     });
                 }
-                Placed::Fragment(shard) => {
+                Placement::Fragment(shard) => {
                     let (Some(shard), Ok(packet)) =
                         (self.shards.get(shard.index()), self.world.parse(tick, frame))
                     else {
                         continue;
                     };
-                    let whole = whole(&self.world, frame, packet);
-                    let datagram = lock(shard).fragment(frame.now, self.world.wire, &whole);
-                    complete.extend(datagram.map(|datagram| (index, datagram)));
+                    let frame_in = frame_of(frame, &parcel, packet);
+                    let datagram = lock(shard).fragment(frame.now, self.world.wire, &frame_in);
+                    complete.extend(datagram.map(|datagram| (parcel, datagram)));
                 }
             }
         }
+        self.distribute_datagrams(complete);
+    }
+
+    /// Hands on what was found inside packets in the last pass; `false` where nothing was.
+    fn distribute_insides(&mut self, tick: &Tick) -> bool {
+        let mut insides: Vec<_> = self
+            .work
+            .iter_mut()
+            .flat_map(|work| work.insides.drain(..))
+            .collect();
+        if insides.is_empty() {
+            return false;
+        }
+        insides.sort_unstable_by_key(|(parcel, _)| parcel.index);
+        let mut complete = Vec::new();
+        for (parcel, placement) in insides {
+            match placement {
+                Placement::Flow(shard, flow) => self.push(Errand { parcel, shard, flow }),
+                Placement::Fragment(shard) => {
+                    complete.extend(self.fragment_inside(tick, parcel, shard));
+                }
+                Placement::Refused(reason) => self.refuse(reason, parcel.frames()),
+                // Only IP is found inside.
+                Placement::Stateless(_) => self.refuse(DropReason::FragmentInvalid, parcel.frames()),
+            }
+        }
+        self.distribute_datagrams(complete);
+        true
+    }
+
+    /// Takes a fragment that came inside a tunnel. `Some`: it completes its datagram.
+    fn fragment_inside(
+        &self,
+        tick: &Tick,
+        mut parcel: Parcel,
+        shard: ShardId,
+    ) -> Option<(Parcel, Datagram<FragmentNote>)> {
+        let frame = tick.frames.get(parcel.index)?;
+        let mut shard = lock(self.shards.get(shard.index())?);
+        let fragments = parcel
+            .datagram
+            .as_mut()
+            .map(|datagram| std::mem::take(&mut datagram.fragments));
+        let parts = leaves(fragments.unwrap_or_default());
+        let packet = self.world.packet(tick, frame, &parcel)?;
+        let frame_in = Frame {
+            original_bytes: parts
+                .iter()
+                .map(|(note, _)| note.original_bytes)
+                .sum::<u64>()
+                .max(u64::from(frame.original_len)),
+            ..frame_of(frame, &parcel, packet)
+        };
+        let complete = shard.fragment_with_parts(frame.now, self.world.wire, &frame_in, parts)?;
+        Some((parcel, complete))
+    }
+
+    /// Places datagrams that have become whole. Each stands where the frame stood that completed it.
+    fn distribute_datagrams(&mut self, complete: Vec<(Parcel, Datagram<FragmentNote>)>) {
         if complete.is_empty() {
             return;
         }
-        for (index, datagram) in complete {
-            self.distribute_datagram(index, datagram);
+        for (parcel, datagram) in complete {
+            let placed = match datagram.packet() {
+                Ok(packet) => match place(&packet, self.world.wire, self.world.seed) {
+                    Placement::Flow(shard, flow) => Ok((shard, flow)),
+                    Placement::Refused(reason) => Err(reason),
+                    Placement::Fragment(_) | Placement::Stateless(_) => Err(DropReason::FragmentInvalid),
+                },
+                Err(malformed) => Err(DropReason::Malformed(malformed)),
+            };
+            let parcel = Parcel {
+                datagram: Some(Box::new(datagram)),
+                ..parcel
+            };
+            match placed {
+                Ok((shard, flow)) => self.push(Errand { parcel, shard, flow }),
+                Err(reason) => self.refuse(reason, parcel.frames()),
+            }
         }
-        // A datagram stands where the frame stood that completed it.
         for work in &mut self.work {
-            work.errands.sort_by_key(|errand| errand.index);
+            work.errands.sort_by_key(|errand| errand.parcel.index);
         }
     }
 
-    fn distribute_datagram(&mut self, index: usize, datagram: Datagram<FragmentNote>) {
-        let placed = match datagram.packet() {
-            Ok(packet) => match place(&packet, self.world.wire, self.world.seed) {
-                Placement::Flow(shard, flow) => Ok((shard, flow)),
-                Placement::Fragment(_) | Placement::Stateless(_) => Err(DropReason::FragmentInvalid),
-            },
-            Err(malformed) => Err(DropReason::Malformed(malformed)),
-        };
-        match placed {
-            Ok((shard, flow)) => {
-                if let Some(work) = self.work.get_mut(shard.index() % self.worker_count) {
-                    work.errands.push(Errand {
-                        index,
-                        shard,
-                        flow,
-                        datagram: Some(Box::new(datagram)),
-                    });
-                }
-            }
-            Err(reason) => {
-                if let Some(shard) = self.shards.first() {
-                    lock(shard).refuse_frames(reason, datagram.fragments.len() as u64);
-                }
-            }
+    fn push(&mut self, errand: Errand) {
+        if let Some(work) = self.work.get_mut(errand.shard.index() % self.worker_count) {
+            work.errands.push(errand);
+        }
+    }
+
+    fn refuse(&self, reason: DropReason, frames: u64) {
+        if let Some(shard) = self.shards.first() {
+            lock(shard).refuse_frames(reason, frames);
         }
     }
 
@@ -377,15 +467,11 @@ fn labour(number: usize, world: &World, shards: &[Mutex<Shard>], inbox: &Receive
     }
 }
 
-fn place_all(world: &World, tick: &Tick, range: Range<usize>, placed: &mut Vec<Placed>) {
+fn place_all(world: &World, tick: &Tick, range: Range<usize>, placed: &mut Vec<Placement>) {
     placed.extend(tick.frames.get(range).unwrap_or_default().iter().map(
         |frame| match world.parse(tick, frame) {
-            Err(reason) => Placed::Refused(reason),
-            Ok(packet) => match place(&packet, world.wire, world.seed) {
-                Placement::Flow(shard, flow) => Placed::Flow(shard, flow),
-                Placement::Fragment(shard) => Placed::Fragment(shard),
-                Placement::Stateless(shard) => Placed::Stateless(shard),
-            },
+            Err(reason) => Placement::Refused(reason),
+            Ok(packet) => place(&packet, world.wire, world.seed),
         },
     ));
 }
@@ -393,54 +479,73 @@ fn place_all(world: &World, tick: &Tick, range: Range<usize>, placed: &mut Vec<P
 fn carry_all(world: &World, shards: &[Mutex<Shard>], tick: &Tick, work: &mut Work) {
     let env = world.env();
     for errand in work.errands.drain(..) {
-        let (Some(frame), Some(shard)) = (tick.frames.get(errand.index), shards.get(errand.shard.index()))
-        else {
+        let Errand { parcel, shard, flow } = errand;
+        let (Some(frame), Some(shard)) = (tick.frames.get(parcel.index), shards.get(shard.index())) else {
             continue;
         };
-        let verdict = match &errand.datagram {
-            None => {
-                // It was parsed when it was placed; parsing again is cheaper than carrying the result over.
-                let Ok(packet) = world.parse(tick, frame) else {
-                    continue;
-                };
-                let frame_in = whole(world, frame, packet);
-                lock(shard).packet(&env, frame.now, &frame_in, &errand.flow, &mut work.outputs)
-            }
-            Some(datagram) => {
-                let Ok(packet) = datagram.packet() else { continue };
-                let notes = datagram.fragments.iter().map(|(note, _)| note);
-                let frame_in = Frame {
-                    number: frame.number,
-                    first_number: notes
-                        .clone()
-                        .map(|note| note.number)
-                        .min()
-                        .unwrap_or(frame.number),
-                    frames: datagram.fragments.len() as u64,
-                    stamp: frame.stamp,
-                    ingress: Ingress::Wire(world.wire),
-                    original_bytes: notes.map(|note| note.original_bytes).sum(),
-                    packet,
-                };
-                lock(shard).packet(&env, frame.now, &frame_in, &errand.flow, &mut work.outputs)
-            }
+        // It was parsed when it was placed; parsing again is cheaper than carrying the result over.
+        let Some(packet) = world.packet(tick, frame, &parcel) else {
+            continue;
         };
-        work.outcomes.push(Outcome {
-            index: errand.index,
-            verdict,
-            datagram: errand.datagram,
+        let frame_in = frame_of(frame, &parcel, packet);
+        let verdict = lock(shard).packet(&env, frame.now, &frame_in, &flow, &mut work.outputs);
+        let found = inside(&env, &frame_in, &flow, verdict, world.seed).map(|inner| {
+            let placement = place(&inner.packet, world.wire, world.seed);
+            (inner.ingress, placement)
         });
+        match found {
+            Some((ingress, placement)) => {
+                let depth = parcel.depth.saturating_add(1);
+                work.insides.push((
+                    Parcel {
+                        depth,
+                        ingress,
+                        ..parcel
+                    },
+                    placement,
+                ));
+            }
+            None => work.outcomes.push(Outcome {
+                index: parcel.index,
+                verdict,
+                datagram: parcel.datagram,
+            }),
+        }
     }
 }
 
-fn whole<'t>(world: &World, frame: &TickFrame, packet: Packet<'t>) -> Frame<'t> {
+/// The frames that brought fragments, in order of arrival.
+fn leaves(fragments: Vec<(FragmentNote, Box<[u8]>)>) -> Vec<(FragmentNote, Box<[u8]>)> {
+    let mut leaves = Vec::with_capacity(fragments.len());
+    for (mut note, bytes) in fragments {
+        if note.parts.is_empty() {
+            leaves.push((note, bytes));
+        } else {
+            leaves.append(&mut note.parts);
+        }
+    }
+    leaves
+}
+
+/// What the engine is told of a packet.
+fn frame_of<'t>(frame: &TickFrame, parcel: &Parcel, packet: Packet<'t>) -> Frame<'t> {
+    let notes = parcel.datagram.iter().flat_map(|datagram| &datagram.fragments);
+    let notes = notes.map(|(note, _)| note);
     Frame {
         number: frame.number,
-        first_number: frame.number,
-        frames: 1,
+        first_number: notes
+            .clone()
+            .map(FragmentNote::first_number)
+            .min()
+            .unwrap_or(frame.number),
+        frames: parcel.frames(),
         stamp: frame.stamp,
-        ingress: Ingress::Wire(world.wire),
-        original_bytes: u64::from(frame.original_len),
+        ingress: parcel.ingress,
+        original_bytes: if parcel.datagram.is_some() {
+            notes.map(|note| note.original_bytes).sum()
+        } else {
+            u64::from(frame.original_len)
+        },
         packet,
     }
 }

@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use engine::Verdict;
+use engine::{FragmentNote, Verdict};
 use logs::{Record, View};
 use ports::{CaptureWriter, CapturedFrame, WriteError};
 
 use super::{
     crew::{Outcome, Work},
-    tick::Tick,
+    tick::{Tick, TickFrame},
 };
 
 /// Bytes of log lines gathered before they are written.
@@ -119,16 +119,29 @@ impl WrittenCapture {
                 })?,
                 // Fragments leave as they came, when the last of them is there.
                 Some(datagram) => {
-                    for (note, bytes) in &datagram.fragments {
-                        self.writer.write(&CapturedFrame {
-                            time: frame.stamp,
-                            link: frame.link,
-                            original_len: u32::try_from(note.original_bytes).unwrap_or(u32::MAX),
-                            bytes,
-                        })?;
-                    }
+                    self.fragments(frame, &datagram.fragments)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn fragments(
+        &mut self,
+        frame: &TickFrame,
+        fragments: &[(FragmentNote, Box<[u8]>)],
+    ) -> Result<(), OutputError> {
+        for (note, bytes) in fragments {
+            if !note.parts.is_empty() {
+                self.fragments(frame, &note.parts)?;
+                continue;
+            }
+            self.writer.write(&CapturedFrame {
+                time: frame.stamp,
+                link: frame.link,
+                original_len: u32::try_from(note.original_bytes).unwrap_or(u32::MAX),
+                bytes,
+            })?;
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ pub(crate) use ruling::{Ruling, Zones};
 pub(crate) use table::{SessionTable, SlotId};
 pub(crate) use tcp::{Segment, TcpState, TcpTracker, after};
 
-use crate::stages::dns_tcp::DnsStream;
+use crate::{SessionCounts, stages::dns_tcp::DnsStream};
 
 /// Which way a packet goes in its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +116,8 @@ pub(crate) struct Session {
     pub(crate) detector_seq: [Option<u32>; 2],
 
     pub(crate) id: u64,
+    /// How many packets are around its own.
+    pub(crate) layer: u8,
     pub(crate) start: Timestamp,
     pub(crate) ruling: Ruling,
     pub(crate) zones: Zones,
@@ -129,6 +131,8 @@ pub(crate) struct Session {
     pub(crate) taggable: bool,
     /// The client sits at the wire's `interface1`.
     pub(crate) from_inside: bool,
+    /// It has carried nothing but packets that count elsewhere, those inside it: no traffic session so far.
+    pub(crate) carrier: bool,
     /// A DNS query of it was sinkholed: an upstream reply to a listed name answers that query.
     pub(crate) sinkholed_query: bool,
     /// The host it was heard to ask for, by `ClientHello` or Host header.
@@ -157,6 +161,21 @@ impl Session {
             traffic.bytes += bytes;
         }
         self.last_packet = now;
+    }
+
+    /// A packet counts here: from now on this is a traffic session.
+    pub(crate) fn carries_traffic(&mut self, sessions: &mut SessionCounts) {
+        if std::mem::take(&mut self.carrier) {
+            sessions.add(self.protocol());
+        }
+    }
+
+    /// Takes back what [`Session::count`] counted: the packet is another session's, the one inside it.
+    pub(crate) fn hand_over(&mut self, direction: Direction, bytes: u64) {
+        if let Some(traffic) = self.traffic.get_mut(direction.index()) {
+            traffic.packets = traffic.packets.saturating_sub(1);
+            traffic.bytes = traffic.bytes.saturating_sub(bytes);
+        }
     }
 
     /// Notes a cause of the session's end; only the highest-ranking one is kept (PAN-OS's precedence).

@@ -5,13 +5,13 @@ use packet::Timestamp;
 
 use super::{Shard, fragment_reason};
 use crate::{
-    DropReason, Env, Outputs, records,
+    DropReason, Env, FragmentNote, Outputs, records,
     session::{Due, Session, SlotId, State},
 };
 
 impl Shard {
     /// Ends what is due at `now`: sessions by their deadline, and fragments whose datagram never became whole.
-    /// Records stand in `out` under the id of their session.
+    /// Records stand in `out` under the id of their session; inner after outer, where one frame opened both.
     pub fn expire(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) {
         while let Some(due) = self.deadlines.pop_due(now) {
             let Some(session) = self.current(&due) else {
@@ -26,8 +26,8 @@ impl Shard {
             session.ended_by(SessionEndReason::AgedOut);
             self.close(env, now, due.slot, out);
         }
-        for (fault, _) in self.fragments.expire(now) {
-            self.counters.dropped(fragment_reason(fault), 1);
+        for (fault, note) in self.fragments.expire(now) {
+            self.counters.dropped(fragment_reason(fault), note.frames());
         }
     }
 
@@ -40,7 +40,7 @@ impl Shard {
             }
             self.close(env, now, slot, out);
         }
-        self.fragments.drain().len() as u64
+        self.fragments.drain().iter().map(FragmentNote::frames).sum()
     }
 
     /// The session that a queue entry still speaks of.
@@ -55,10 +55,10 @@ impl Shard {
         let Some(session) = self.sessions.remove(slot) else {
             return;
         };
-        if session.state == State::Discard || !session.ruling.log_end {
+        if session.state == State::Discard || session.carrier || !session.ruling.log_end {
             return;
         }
-        out.caused_by(session.id, now);
+        out.caused_by(session.id, session.layer, now);
         out.record(records::end(env, now, &session));
     }
 

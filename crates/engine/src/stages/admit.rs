@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use packet::{FlowKey, FlowTuple, Network, Packet, Wire};
+use packet::{FlowKey, FlowTuple, Link, Network, Packet, Wire};
 use policy::{AntiSpoof, InterfaceId, Policy, WireSpec, ZoneId};
 
 use crate::{
@@ -34,7 +34,8 @@ pub(crate) fn link(spec: &WireSpec, packet: &Packet<'_>) -> Result<(), DropReaso
     if !spec.tag_allowed.allows(link.vlans) {
         return Err(DropReason::Vlan);
     }
-    if matches!(packet.network(), Network::NonIp) && !spec.allows_ethertype(link.ethertype) {
+    let labelled = matches!(link.ethertype, Link::MPLS | Link::MPLS_MULTICAST);
+    if (labelled || matches!(packet.network(), Network::NonIp)) && !spec.allows_ethertype(link.ethertype) {
         return Err(DropReason::Ethertype);
     }
     Ok(())
@@ -110,6 +111,13 @@ pub(crate) fn source(policy: &Policy, zone: ZoneId, source: IpAddr) -> Result<bo
         AntiSpoof::NoTag => Ok(false),
         AntiSpoof::Drop => Err(DropReason::AntiSpoof),
     }
+}
+
+/// Whether a source may be tagged that was seen inside a tunnel. A tunnel's inside can claim any source, and the
+/// link knows nothing of it: only what the zone is said to hold counts as proven. Nothing is dropped for it, since
+/// what a tunnel connects is seldom the zone's own.
+pub(crate) fn source_inside(policy: &Policy, zone: ZoneId, source: IpAddr) -> bool {
+    policy.zone(zone).networks.contains(source)
 }
 
 fn stateless_source(source: IpAddr) -> bool {

@@ -125,7 +125,12 @@ fn rezone(session: &mut Session, policy: &Policy) -> bool {
         return false;
     };
     session.zones = Zones::new(policy, [client, server]);
-    let source = admit::source(policy, client, session.key.tuple().src);
+    let source = session.key.tuple().src;
+    if session.layer > 0 {
+        session.taggable = admit::source_inside(policy, client, source);
+        return true;
+    }
+    let source = admit::source(policy, client, source);
     session.taggable = source.unwrap_or(false);
     source.is_ok()
 }

@@ -30,6 +30,20 @@ pub(crate) struct Listed {
     pub(crate) sinkhole: Option<IpAddr>,
 }
 
+impl Listed {
+    /// A name that cannot be answered here, inside a tunnel whose packets cannot be made, is blocked instead.
+    pub(crate) fn as_far_as(self, can_answer: bool) -> Self {
+        if can_answer || self.action != DnsAction::Sinkhole {
+            return self;
+        }
+        Self {
+            action: DnsAction::Block,
+            sinkhole: None,
+            ..self
+        }
+    }
+}
+
 /// Type AAAA (RFC 3596).
 const AAAA: u16 = 28;
 
@@ -63,6 +77,7 @@ fn question(
     query: &Query<'_>,
 ) -> Option<Verdict> {
     let listed = listed_question(scene.env.ruleset.domains(), profile, query.questions())?;
+    let listed = listed.as_far_as(build::can_answer(scene.packet));
     record(scene, session, &listed, scene.direction);
     match listed.action {
         DnsAction::Alert | DnsAction::Allow => None,
@@ -96,7 +111,7 @@ fn reply(
     {
         return Some(Verdict::Drop(DropReason::SinkholedSession));
     }
-    let listed = listed_reply(domains, profile, response)?;
+    let listed = listed_reply(domains, profile, response)?.as_far_as(build::can_answer(scene.packet));
     record(scene, session, &listed, scene.direction.reversed());
     match listed.action {
         DnsAction::Alert | DnsAction::Allow => None,
@@ -194,7 +209,8 @@ pub(crate) fn record(scene: &mut Scene<'_, '_>, session: &Session, listed: &List
 /// Reports, once a session, that an address on the inside answers DNS for others.
 pub(crate) fn answered(scene: &mut Scene<'_, '_>, session: &mut Session) {
     let Some(ip) = scene.packet.ip() else { return };
-    if session.answered_dns || !scene.env.sides.contains(ip.src) {
+    // What a tunnel's inside claims about addresses is no fact of the link.
+    if scene.packet.tunnel().is_some() || session.answered_dns || !scene.env.sides.contains(ip.src) {
         return;
     }
     session.answered_dns = true;

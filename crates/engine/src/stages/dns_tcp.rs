@@ -4,7 +4,10 @@
 //! server a reset; the session stays, so that what follows goes nowhere, but is still read.
 
 use inspect::dns::{self, Likeness, TcpMessages};
-use packet::{StreamAssembler, StreamPush, Tcp, TcpFlags, build::Segment};
+use packet::{
+    StreamAssembler, StreamPush, Tcp, TcpFlags,
+    build::{self, Segment},
+};
 use policy::{DnsAction, SpywareProfile};
 
 use super::{dns as names, refuse};
@@ -157,10 +160,12 @@ fn one_message(
     found: &mut Found,
 ) {
     let domains = scene.env.ruleset.domains();
+    let can_answer = build::can_answer(scene.packet);
     let (listed, asker) = if let Some(query) = dns::parse_query(message) {
         let Some(listed) = names::listed_question(domains, profile, query.questions()) else {
             return;
         };
+        let listed = listed.as_far_as(can_answer);
         if listed.action == DnsAction::Sinkhole {
             dns::sinkhole_reply(&query, &names::sinkhole_answer(profile), scene.message);
         }
@@ -173,6 +178,7 @@ fn one_message(
         let Some(listed) = names::listed_reply(domains, profile, &response) else {
             return;
         };
+        let listed = listed.as_far_as(can_answer);
         if listed.action == DnsAction::Sinkhole {
             dns::sinkhole_response(&response, &names::sinkhole_answer(profile), scene.message);
         }
@@ -203,6 +209,9 @@ fn end(scene: &mut Scene<'_, '_>, session: &mut Session, found: &Found, tcp: &Tc
     session.state = State::Sinkholed;
     session.ended_by(logs::SessionEndReason::Threat);
     let asked_here = direction == Direction::ClientToServer;
+    if !build::can_answer(packet) {
+        return Verdict::Drop(DropReason::DomainBlocked);
+    }
     // A reply of which the client already has the beginning cannot be replaced: it is reset.
     let can_answer = found.sinkholed && (asked_here || !found.begun_earlier);
     if can_answer {

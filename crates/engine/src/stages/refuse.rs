@@ -35,8 +35,9 @@ pub(crate) fn reset(
     out: &mut Outputs,
 ) -> bool {
     let (client, server) = resets(action);
-    if tcp.flags.rst() {
-        return false; // never answer a reset with a reset
+    // Never answer a reset with a reset; and where a tunnel's packet cannot be made, silence has to do.
+    if tcp.flags.rst() || !build::can_answer(packet) {
+        return false;
     }
     let mut sent = false;
     if client {

@@ -19,7 +19,7 @@ pub use fresh::{
 pub use headers::Segment;
 pub(crate) use headers::put16;
 pub(crate) use link_length::{has_8023_length, set_link_length, type_field_at};
-pub use reply::{tcp_toward_destination, tcp_toward_source, udp_replacement, udp_reply};
+pub use reply::{can_answer, tcp_toward_destination, tcp_toward_source, udp_replacement, udp_reply};
 pub use tunnel::{Wrapping, in_tunnel, with_labels};
 
 #[cfg(test)]

@@ -45,9 +45,14 @@ pub fn tcp_toward_destination(packet: &Packet<'_>, segment: &Segment<'_>, out: &
     tcp(packet, Direction::Same, segment, out)
 }
 
+/// Whether frames can be made that answer or replace `packet`.
+pub fn can_answer(packet: &Packet<'_>) -> bool {
+    packet.tunnel().is_none()
+}
+
 fn udp(packet: &Packet<'_>, direction: Direction, payload: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
-    if packet.tunnel().is_some() {
+    if !can_answer(packet) {
         return false;
     }
     let Some(ip) = packet.ip() else { return false };
@@ -65,7 +70,7 @@ fn udp(packet: &Packet<'_>, direction: Direction, payload: &[u8], out: &mut Vec<
 
 fn tcp(packet: &Packet<'_>, direction: Direction, segment: &Segment<'_>, out: &mut Vec<u8>) -> bool {
     out.clear();
-    if packet.tunnel().is_some() {
+    if !can_answer(packet) {
         return false;
     }
     let Some(ip) = packet.ip() else { return false };

@@ -143,13 +143,13 @@ fn parse_at<'a>(
 
 /// A datagram from inside a tunnel, put together behind the headers of its first fragment; those are not looked
 /// at again, since their lengths are the fragment's.
-pub(crate) fn parse_assembled<'a>(
-    frame: &'a [u8],
+pub(crate) fn parse_assembled(
+    frame: &[u8],
     original_len: usize,
     link: Link,
     checksums: Checksums,
     tunnel: Tunnel,
-) -> Result<Packet<'a>, Malformed> {
+) -> Result<Packet<'_>, Malformed> {
     let outer = Packet {
         frame,
         original_len: original_len.max(frame.len()),

@@ -139,7 +139,7 @@ fn to_port(port: u16, payload: &[u8]) -> Vec<u8> {
     build::ethernet_udp(&ends, payload)
 }
 
-fn behind<'a>(header: &[u8], packet: &'a [u8]) -> Vec<u8> {
+fn behind(header: &[u8], packet: &[u8]) -> Vec<u8> {
     [header, packet].concat()
 }
 
@@ -346,7 +346,7 @@ fn fragments_inside_are_put_together_inside() {
                 .fragments
                 .iter()
                 .zip(&fragments)
-                .all(|((_, left), came)| **left == came[..])
+                .all(|(((), left), came)| **left == came[..])
         );
         let packet = datagram.packet().unwrap();
         assert_eq!(packet.flow_tuple(), sound(&inner).flow_tuple(), "{wrapping:?}");
