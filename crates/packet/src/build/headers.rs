@@ -43,6 +43,14 @@ impl Addresses {
         }
     }
 
+    /// The other direction.
+    pub(super) fn turned(self) -> Self {
+        Self {
+            src: self.dst,
+            dst: self.src,
+        }
+    }
+
     /// Bytes of the IP header that [`ip`] writes.
     pub(super) fn header_len(self) -> usize {
         if self.src.is_ipv4() { 20 } else { 40 }

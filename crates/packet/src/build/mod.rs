@@ -4,6 +4,7 @@
 //! [`udp_replacement`], [`tcp_toward_source`], [`tcp_toward_destination`]); what starts from nothing
 //! ([`ethernet_udp`] and its siblings) serves tests, demonstrations and generators, and allocates.
 
+mod around;
 mod fragment;
 mod fresh;
 mod headers;

@@ -1,17 +1,18 @@
 //! Frames that answer a packet, or go on in its place.
 
 use super::{
+    around::Around,
     headers::{self, Addresses, Segment},
     link_length::set_link_length,
 };
-use crate::{Ip, IpProtocol, LinkType, Packet, Transport};
+use crate::{Ip, IpProtocol, Link, LinkType, Packet, Transport};
 
 /// Hop limit of what travels back to the sender of a packet.
-const REPLY_HOP_LIMIT: u8 = 64;
+pub(super) const REPLY_HOP_LIMIT: u8 = 64;
 
 /// Which way a built frame travels, compared with the packet it was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
+pub(super) enum Direction {
     Same,
     Turned,
 }
@@ -45,44 +46,41 @@ pub fn tcp_toward_destination(packet: &Packet<'_>, segment: &Segment<'_>, out: &
     tcp(packet, Direction::Same, segment, out)
 }
 
-/// Whether frames can be made that answer or replace `packet`.
+/// Whether frames can be made that answer or replace `packet`. Inside a tunnel that is so where the headers around it
+/// can be written again for the other direction: IP in IP, GRE without sequence numbers, VXLAN and Geneve.
 pub fn can_answer(packet: &Packet<'_>) -> bool {
-    packet.tunnel().is_none()
+    packet.tunnel().is_none() || Around::new(packet).is_some()
 }
 
 fn udp(packet: &Packet<'_>, direction: Direction, payload: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
-    if !can_answer(packet) {
-        return false;
-    }
     let Some(ip) = packet.ip() else { return false };
     let Transport::Udp(udp) = &ip.transport else {
         return false;
     };
     let (addresses, ports) = ends(ip, direction, [udp.sport, udp.dport]);
     let length = payload.len().saturating_add(8);
-    if !begin(packet, ip, direction, addresses, IpProtocol::UDP, length, out) {
+    let Some(around) = begin(packet, ip, direction, (addresses, IpProtocol::UDP), length, out) else {
         return false;
-    }
+    };
     headers::udp(out, addresses, ports, payload);
+    around.finish(direction, out);
     true
 }
 
 fn tcp(packet: &Packet<'_>, direction: Direction, segment: &Segment<'_>, out: &mut Vec<u8>) -> bool {
     out.clear();
-    if !can_answer(packet) {
-        return false;
-    }
     let Some(ip) = packet.ip() else { return false };
     let Transport::Tcp(tcp) = &ip.transport else {
         return false;
     };
     let (addresses, ports) = ends(ip, direction, [tcp.sport, tcp.dport]);
     let length = segment.payload.len().saturating_add(20);
-    if !begin(packet, ip, direction, addresses, IpProtocol::TCP, length, out) {
+    let Some(around) = begin(packet, ip, direction, (addresses, IpProtocol::TCP), length, out) else {
         return false;
-    }
+    };
     headers::tcp(out, addresses, ports, segment, &[]);
+    around.finish(direction, out);
     true
 }
 
@@ -93,34 +91,46 @@ fn ends(ip: &Ip<'_>, direction: Direction, [sport, dport]: [u16; 2]) -> (Address
     }
 }
 
-/// Link and IP header of a frame that carries `length` bytes of transport; empties `out` on failure.
-fn begin(
-    packet: &Packet<'_>,
+/// Link and IP header of a frame that carries `length` bytes of transport, with the headers of the tunnels between
+/// them; empties `out` on failure.
+fn begin<'a>(
+    packet: &Packet<'a>,
     ip: &Ip<'_>,
     direction: Direction,
-    addresses: Addresses,
-    protocol: IpProtocol,
+    (addresses, protocol): (Addresses, IpProtocol),
     length: usize,
     out: &mut Vec<u8>,
-) -> bool {
+) -> Option<Around<'a>> {
     let hop_limit = match direction {
         Direction::Same => ip.hop_limit,
         Direction::Turned => REPLY_HOP_LIMIT,
     };
+    let around = Around::new(packet)?;
     let ip_len = addresses.header_len().saturating_add(length);
-    link_header(packet, direction, ip_len, out);
-    let fits = headers::ip(out, addresses, protocol, hop_limit, length);
+    let link = Link {
+        header_len: around.link_len,
+        ..*packet.link()
+    };
+    link_header(
+        packet.frame(),
+        &link,
+        direction,
+        around.len().saturating_add(ip_len),
+        out,
+    );
+    let fits =
+        around.write(direction, ip_len, out) && headers::ip(out, addresses, protocol, hop_limit, length);
     if !fits {
         out.clear();
+        return None;
     }
-    fits
+    Some(around)
 }
 
 /// Copies the link header. Ethernet addresses are swapped where it is turned; the cooked, PPP and loopback
 /// headers name no receiver that could be. Length fields of the link layer are set for `ip_len` bytes.
-fn link_header(packet: &Packet<'_>, direction: Direction, ip_len: usize, out: &mut Vec<u8>) {
-    let link = packet.link();
-    out.extend_from_slice(packet.frame().get(..link.header_len).unwrap_or_default());
+fn link_header(frame: &[u8], link: &Link, direction: Direction, ip_len: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(frame.get(..link.header_len).unwrap_or_default());
     if direction == Direction::Turned
         && let (LinkType::Ethernet, Some(source), Some(destination)) =
             (link.kind, link.source, link.destination)

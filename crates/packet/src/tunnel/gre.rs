@@ -13,6 +13,8 @@ const KEY: u8 = 0x20;
 const SEQUENCE: u8 = 0x10;
 /// An acknowledgment number follows, in version 1.
 const ACKNOWLEDGMENT: u8 = 0x80;
+/// The version, in the second byte.
+const VERSION: u8 = 0x07;
 /// The one protocol that version 1 carries.
 const PPP: u16 = 0x880b;
 
@@ -20,7 +22,7 @@ const PPP: u16 = 0x880b;
 pub(super) fn header(payload: &[u8]) -> Option<Header> {
     let [flags, second, high, low] = array(payload, 0)?;
     let protocol = u16::from_be_bytes([high, low]);
-    let header = match second & 0x07 {
+    let header = match second & VERSION {
         0 => version0(payload, flags, protocol)?,
         1 => version1(flags, second, protocol)?,
         _ => return None,
@@ -81,4 +83,13 @@ fn version1(flags: u8, second: u8, protocol: u16) -> Option<Header> {
             Carries::Opaque // an acknowledgment alone
         },
     })
+}
+
+/// Whether the header at the start of `payload` has a checksum; `None` where it cannot be used again for the other
+/// direction, because it has a sequence number or is PPTP's, whose call ids differ.
+pub(crate) fn turns(payload: &[u8]) -> Option<bool> {
+    let [flags, second] = array(payload, 0)?;
+    let version = second & VERSION;
+    let can = version == 0 && flags & SEQUENCE == 0;
+    can.then_some(flags & CHECKSUM != 0)
 }

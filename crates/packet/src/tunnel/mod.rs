@@ -3,7 +3,7 @@
 //! A tunnel's header is read where its protocol number or port announces one and the header is sound; else the
 //! packet is what it says it is on the outside and no more. Only IP that is found inside becomes a packet of its own.
 
-mod gre;
+pub(crate) mod gre;
 mod over_udp;
 #[cfg(test)]
 mod tests;

@@ -359,6 +359,84 @@ fn fragments_inside_are_put_together_inside() {
     }
 }
 
+/// Wrappings that can be written again for the other direction.
+fn turns(wrapping: Wrapping) -> bool {
+    match wrapping {
+        Wrapping::IpInIp | Wrapping::GreBridge | Wrapping::Vxlan(_) | Wrapping::Geneve(..) => true,
+        Wrapping::Gre { sequence, .. } => sequence.is_none(),
+        Wrapping::GtpU(_) => false,
+    }
+}
+
+#[test]
+fn answers_travel_back_in_the_same_tunnel() {
+    let query = build::ethernet_udp(&ends(1).in_vlans(VlanTags::single(9)), b"question");
+    let segment = build::Segment {
+        seq: 1,
+        ack: 2,
+        flags: crate::TcpFlags::ACK,
+        window: 3,
+        payload: b"data",
+    };
+    let tcp = build::ethernet_tcp(&ends(1), &segment);
+    for wrapping in every_wrapping() {
+        let outer = ends(2).in_vlans(VlanTags::single(5));
+        let frame = build::in_tunnel(&outer, wrapping, &query);
+        let packet = inside(&sound(&frame));
+        let mut out = Vec::new();
+        assert_eq!(build::can_answer(&packet), turns(wrapping), "{wrapping:?}");
+        assert_eq!(build::udp_reply(&packet, b"answer", &mut out), turns(wrapping));
+        assert_eq!(out.is_empty(), !turns(wrapping));
+        if !turns(wrapping) {
+            continue;
+        }
+        // What a receiver would check, is right; and it is what the other end would have sent.
+        let mut turned = outer.reversed();
+        turned.src.set_port(outer.src.port());
+        let expected = build::ethernet_udp(&ends(1).reversed().in_vlans(VlanTags::single(9)), b"answer");
+        assert_eq!(
+            out,
+            build::in_tunnel(&turned, wrapping, &expected),
+            "{wrapping:?}"
+        );
+        assert_eq!(inside(&sound(&out)).tunnel(), packet.tunnel());
+
+        assert!(build::udp_replacement(&packet, b"another", &mut out));
+        let expected = build::ethernet_udp(&ends(1).in_vlans(VlanTags::single(9)), b"another");
+        assert_eq!(out, build::in_tunnel(&outer, wrapping, &expected), "{wrapping:?}");
+
+        let frame = build::in_tunnel(&outer, wrapping, &tcp);
+        assert!(build::tcp_toward_source(
+            &inside(&sound(&frame)),
+            &segment,
+            &mut out
+        ));
+        let expected = build::ethernet_tcp(&ends(1).reversed(), &segment);
+        assert_eq!(
+            out,
+            build::in_tunnel(&turned, wrapping, &expected),
+            "{wrapping:?}"
+        );
+    }
+}
+
+#[test]
+fn a_put_together_query_in_a_tunnel_has_no_answer() {
+    let query = build::ethernet_udp(&ends(1), &[7; 200]);
+    let mut table = Reassembler::new(FragmentLimits::default());
+    for fragment in build::fragment(&query, 100) {
+        let frame = build::in_tunnel(&ends(2), Wrapping::Vxlan(1), &fragment);
+        let pushed = table.push(Timestamp::ZERO, Wire(0), &inside(&sound(&frame)), ());
+        if let Reassembly::Complete(datagram) = pushed {
+            let packet = datagram.packet().unwrap();
+            assert!(!build::can_answer(&packet));
+            assert!(!build::udp_reply(&packet, b"", &mut Vec::new()));
+            return;
+        }
+    }
+    panic!("never whole");
+}
+
 fn any_wrapping() -> impl Strategy<Value = Wrapping> {
     prop_oneof![
         Just(Wrapping::IpInIp),
@@ -409,6 +487,20 @@ proptest! {
         prop_assert_eq!(packet.flow_tuple(), sound(&plain).flow_tuple());
         let Transport::Udp(udp) = packet.ip().unwrap().transport else { panic!("no UDP") };
         prop_assert_eq!(udp.payload, &payload[..]);
+
+        let mut out = Vec::new();
+        let all_turn = layers.iter().all(|(_, wrapping)| turns(*wrapping));
+        let within = layers.len() <= usize::from(MAX_TUNNEL_DEPTH);
+        let made = build::udp_reply(&packet, b"answer", &mut out);
+        prop_assert_eq!(made, all_turn && within);
+        if made {
+            let mut answer = sound(&out);
+            for _ in &layers {
+                answer = inside(&answer);
+            }
+            prop_assert_eq!(answer.flow_tuple(), packet.flow_tuple().map(FlowTuple::reversed));
+            prop_assert_eq!(answer.tunnel(), packet.tunnel());
+        }
     }
 
     #[test]
@@ -463,8 +555,11 @@ proptest! {
         }
         let captured = &frame[..cut.index(frame.len() + 1)];
         if let Ok(mut packet) = parse(LinkType::Ethernet, captured, frame.len(), Checksums::Ignore) {
+            let mut out = Vec::new();
             while let Ok(Some(next)) = packet.inside(SEED) {
                 packet = next;
+                let made = build::udp_reply(&packet, b"answer", &mut out);
+                prop_assert!(!made || parse(LinkType::Ethernet, &out, out.len(), Checksums::Ignore).is_ok());
             }
         }
     }
