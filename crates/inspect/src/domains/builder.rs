@@ -4,9 +4,10 @@ use hashbrown::HashTable;
 use packet::DomainName;
 
 use super::entry::{ListEntry, Scope};
+use super::folding::{hash, same_name};
 use super::groups::{Groups, ListTag, Member, Stance};
 use super::set::DomainSet;
-use super::suffixes::Suffixes;
+use super::suffixes::without_root;
 use super::text::{Line, read_line};
 
 /// How many bad lines a report names; the rest is counted.
@@ -119,9 +120,7 @@ impl DomainSetBuilder {
     fn reserve(&mut self, names: usize) {
         let (stored, records, seed) = (&self.names, &self.records, self.seed);
         self.index.reserve(names, |&index| {
-            at(records, index).map_or(0, |record| {
-                Suffixes::new(name_at(stored, record.offset)).hash(seed)
-            })
+            at(records, index).map_or(0, |record| hash(seed, name_at(stored, record.offset)))
         });
         self.records.reserve(names);
     }
@@ -149,13 +148,12 @@ impl DomainSetBuilder {
 
     /// Adds one name; `false` where no more fit.
     fn insert(&mut self, name: &DomainName, tag: ListTag, stance: Stance) -> bool {
-        let suffixes = Suffixes::new(name.as_wire());
-        let hash = suffixes.hash(self.seed);
-        let wire = suffixes.suffix(suffixes.labels());
+        let wire = without_root(name);
+        let key = hash(self.seed, wire);
         let member = Member { tag, stance };
         let (names, records) = (&self.names, &mut self.records);
-        let known = self.index.find(hash, |&index| {
-            at(records, index).is_some_and(|record| name_at(names, record.offset).eq_ignore_ascii_case(wire))
+        let known = self.index.find(key, |&index| {
+            at(records, index).is_some_and(|record| same_name(name_at(names, record.offset), wire))
         });
         if let Some(&index) = known {
             if let Some(record) = records.get_mut(to_usize(index)) {
@@ -177,10 +175,8 @@ impl DomainSetBuilder {
         self.names.extend(wire.iter().map(u8::to_ascii_lowercase));
         self.records.push(Record { offset, group });
         let (names, records, seed) = (&self.names, &self.records, self.seed);
-        self.index.insert_unique(hash, index, |&index| {
-            at(records, index).map_or(0, |record| {
-                Suffixes::new(name_at(names, record.offset)).hash(seed)
-            })
+        self.index.insert_unique(key, index, |&index| {
+            at(records, index).map_or(0, |record| hash(seed, name_at(names, record.offset)))
         });
         true
     }

@@ -5,9 +5,11 @@
 
 mod builder;
 mod entry;
+mod folding;
 mod groups;
 mod set;
 mod suffixes;
+mod table;
 mod text;
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! The set itself: which lists a name stands on.
 //!
 //! A name is looked for under its own hash and that of each ancestor for which any list has an entry that
-//! covers what is below. The table never changes, so its buckets need no room to grow: each is a block of
-//! bytes that holds a few names, and an array small enough for a processor's cache says where it begins. A
-//! name that is not there costs one read of memory that is not cached, and so does one that is.
+//! covers what is below.
 
 use std::fmt;
 
@@ -12,12 +10,11 @@ use smallvec::SmallVec;
 
 use super::builder::{Record, name_at};
 use super::groups::{ListTag, Member, Stance};
-use super::suffixes::Suffixes;
+use super::suffixes::{Suffixes, without_root};
+use super::table::{NameTable, Probe};
 
-/// Names in a bucket, on average.
-const BUCKET: usize = 4;
-/// Stands for a group that does not fit a byte: four bytes in front of the name hold it.
-const FAR_GROUP: u8 = u8::MAX;
+/// Ancestors that are looked for at the same time: more than most names have.
+const ABREAST: usize = 4;
 
 /// One list that a name stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +71,7 @@ impl Hits {
                             *known = hit;
                         }
                     }
+                    Err(index) if index == self.0.len() => self.0.push(hit),
                     Err(index) => self.0.insert(index, hit),
                 }
             }
@@ -83,12 +81,7 @@ impl Hits {
 
 /// Domain lists, looked up together. Immutable; a new list makes a new set.
 pub struct DomainSet {
-    seed: u64,
-    /// Where each bucket begins in `blocks`, and where the last one ends.
-    starts: Box<[u32]>,
-    /// Per bucket that is not empty: how many names, two bytes; for each name 16 bits of its hash, its length
-    /// and its group; then the names, in lower case, in wire format without the root.
-    blocks: Box<[u8]>,
+    table: NameTable,
     groups: Box<[Box<[Member]>]>,
     count: usize,
     /// Bit n: some entry of n labels says something about its own name.
@@ -105,42 +98,17 @@ impl Default for DomainSet {
 
 impl DomainSet {
     pub(super) fn new(seed: u64, names: &[u8], records: &[Record], groups: Box<[Box<[Member]>]>) -> Self {
-        let buckets = records.len().div_ceil(BUCKET).max(1);
         let mut set = Self {
-            seed,
-            starts: vec![0; buckets.saturating_add(1)].into(),
-            blocks: Box::default(),
+            table: NameTable::new(seed, names, records),
             groups,
             count: records.len(),
             exact_depths: 0,
             below_depths: 0,
         };
-        let mut placed: Vec<(u64, u32)> = Vec::with_capacity(records.len());
-        for (record, index) in records.iter().zip(0..) {
-            let wire = name_at(names, record.offset);
-            set.note_depth(wire, record.group);
-            placed.push((Suffixes::new(wire).hash(seed), index));
+        for record in records {
+            set.note_depth(name_at(names, record.offset), record.group);
         }
-        // Buckets divide the hashes by their size, so that sorting puts each bucket's names together.
-        placed.sort_unstable();
-        set.write_blocks(&placed, names, records);
         set
-    }
-
-    fn write_blocks(&mut self, placed: &[(u64, u32)], names: &[u8], records: &[Record]) {
-        let mut blocks = Vec::with_capacity(names.len().saturating_add(placed.len().saturating_mul(5)));
-        let mut rest = placed;
-        for bucket in 0..self.starts.len() {
-            if let Some(start) = self.starts.get_mut(bucket) {
-                // The builder takes no more names than 32 bits reach.
-                *start = u32::try_from(blocks.len()).unwrap_or(u32::MAX);
-            }
-            let count = rest.partition_point(|&(hash, _)| self.bucket_of(hash) <= bucket);
-            let (mine, others) = rest.split_at_checked(count).unwrap_or((rest, &[]));
-            rest = others;
-            write_block(mine, names, records, &mut blocks);
-        }
-        self.blocks = blocks.into();
     }
 
     fn note_depth(&mut self, wire: &[u8], group: u32) {
@@ -168,64 +136,48 @@ impl DomainSet {
         self.groups.get(usize::try_from(group).ok()?).map(AsRef::as_ref)
     }
 
-    /// The bucket of a hash; a greater hash never has a lesser bucket.
-    fn bucket_of(&self, hash: u64) -> usize {
-        let buckets = u128::try_from(self.starts.len().saturating_sub(1)).unwrap_or(1);
-        usize::try_from(u128::from(hash).wrapping_mul(buckets) >> 64).unwrap_or(0)
-    }
-
     /// The lists that `name` stands on.
     pub fn lookup(&self, name: &DomainName) -> Hits {
         let mut hits = Hits::default();
-        let suffixes = Suffixes::new(name.as_wire());
-        let labels = u32::try_from(suffixes.labels()).unwrap_or(0);
-        let own = 1_u128.checked_shl(labels).unwrap_or(0);
-        let depths = self.below_depths & own.wrapping_sub(1) | self.exact_depths & own;
-        let mut hasher = suffixes.hasher(self.seed);
-        let mut rest = depths >> 1;
-        let mut depth = 1_usize;
-        while rest != 0 {
-            if rest & 1 != 0 {
-                let suffix = suffixes.suffix(depth);
-                if let Some(members) = self.find(hasher.hash(suffix), suffix) {
-                    let skipped = suffixes.labels().saturating_sub(depth);
-                    let relevant = if skipped == 0 {
-                        Stance::EXACT
-                    } else {
-                        Stance::BELOW
-                    };
-                    hits.apply(members, relevant, u8::try_from(skipped).unwrap_or(u8::MAX));
+        if self.is_empty() {
+            return hits;
+        }
+        let wire = without_root(name);
+        // Memory answers while the labels are counted.
+        let own = self.table.probe(wire);
+        let suffixes = Suffixes::new(wire);
+        let own_depth = 1_u128.wrapping_shl(u32::try_from(suffixes.labels()).unwrap_or(0));
+        // The root has no entry.
+        let mut depths = self.below_depths & own_depth.wrapping_sub(1) & !1;
+        while depths != 0 {
+            let mut probes = [(0, Probe::default()); ABREAST];
+            let mut count = 0_usize;
+            while depths != 0
+                && let Some(slot) = probes.get_mut(count)
+            {
+                let depth = usize::try_from(depths.trailing_zeros()).unwrap_or(0);
+                depths &= depths.wrapping_sub(1);
+                *slot = (depth, self.table.probe(suffixes.suffix(depth)));
+                count = count.saturating_add(1);
+            }
+            for (depth, probe) in probes.iter().take(count) {
+                if let Some(members) = self.find(probe) {
+                    let skipped = u8::try_from(suffixes.labels().saturating_sub(*depth));
+                    hits.apply(members, Stance::BELOW, skipped.unwrap_or(u8::MAX));
                 }
             }
-            rest >>= 1;
-            depth = depth.saturating_add(1);
+        }
+        if self.exact_depths & own_depth != 0
+            && let Some(members) = self.find(&own)
+        {
+            hits.apply(members, Stance::EXACT, 0);
         }
         hits
     }
 
-    /// What the lists say about exactly this suffix.
-    fn find(&self, hash: u64, wire: &[u8]) -> Option<&[Member]> {
-        let &[start, end] = self.starts.get(self.bucket_of(hash)..)?.first_chunk::<2>()?;
-        let block = self
-            .blocks
-            .get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
-        let (count, rest) = block.split_first_chunk::<2>()?;
-        let count = usize::from(u16::from_le_bytes(*count));
-        let (heads, mut names) = rest.split_at_checked(count.saturating_mul(4))?;
-        let wanted = mark(hash);
-        for &[mark0, mark1, length, group] in heads.as_chunks::<4>().0 {
-            let before = if group == FAR_GROUP { 4 } else { 0 };
-            let (body, others) = names.split_at_checked(usize::from(length).saturating_add(before))?;
-            if [mark0, mark1] == wanted
-                && let Some((far, name)) = body.split_at_checked(before)
-                && name.eq_ignore_ascii_case(wire)
-            {
-                let far = far.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
-                return self.members(far.unwrap_or(u32::from(group)));
-            }
-            names = others;
-        }
-        None
+    /// What the lists say about exactly the name probed for.
+    fn find(&self, probe: &Probe<'_>) -> Option<&[Member]> {
+        self.members(self.table.find(probe)?)
     }
 
     /// Distinct names held.
@@ -245,9 +197,7 @@ impl DomainSet {
             .iter()
             .map(|set| size_of_val::<[Member]>(set).saturating_add(size_of::<Box<[Member]>>()))
             .sum();
-        size_of_val::<[u32]>(&self.starts)
-            .saturating_add(self.blocks.len())
-            .saturating_add(groups)
+        self.table.memory().saturating_add(groups)
     }
 }
 
@@ -257,37 +207,5 @@ impl fmt::Debug for DomainSet {
             .field("names", &self.count)
             .field("bytes", &self.memory())
             .finish_non_exhaustive()
-    }
-}
-
-/// The part of a hash that stands beside a name: not the part that chooses its bucket.
-fn mark(hash: u64) -> [u8; 2] {
-    let [low, high, ..] = hash.to_le_bytes();
-    [low, high]
-}
-
-/// Appends a bucket's names: first what is needed to tell them apart, then themselves.
-fn write_block(placed: &[(u64, u32)], names: &[u8], records: &[Record], out: &mut Vec<u8>) {
-    // A keyed hash puts a handful of names into a bucket; no list can make it more than 16 bits.
-    let Some(count) = u16::try_from(placed.len()).ok().filter(|count| *count > 0) else {
-        return;
-    };
-    let named = || {
-        placed.iter().filter_map(|&(hash, index)| {
-            let record = records.get(usize::try_from(index).ok()?)?;
-            let near = u8::try_from(record.group).unwrap_or(FAR_GROUP);
-            Some((hash, name_at(names, record.offset), near, record.group))
-        })
-    };
-    out.extend_from_slice(&count.to_le_bytes());
-    for (hash, wire, near, _) in named() {
-        let [low, high] = mark(hash);
-        out.extend_from_slice(&[low, high, u8::try_from(wire.len()).unwrap_or(0), near]);
-    }
-    for (_, wire, near, group) in named() {
-        if near == FAR_GROUP {
-            out.extend_from_slice(&group.to_le_bytes());
-        }
-        out.extend_from_slice(wire);
     }
 }

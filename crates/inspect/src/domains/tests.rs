@@ -114,6 +114,33 @@ fn names_as_records_write_them_are_entries() {
 }
 
 #[test]
+fn labels_may_hold_any_byte() {
+    let mut builder = DomainSetBuilder::new(1);
+    let text = "a.\\000\na.\\000\\000\n\\000.example\n";
+    let report = builder.add(ListTag(0), text, &expanded());
+    let set = builder.build();
+    assert_eq!((report.names, set.len()), (3, 3), "{:?}", report.invalid);
+    assert_eq!(hits(&set, "A.\\000"), [(0, 0)]);
+    assert_eq!(hits(&set, "b.a.\\000\\000"), [(0, 1)]);
+    assert_eq!(hits(&set, "\\000.example"), [(0, 0)]);
+    assert_eq!(hits(&set, "a"), []);
+}
+
+#[test]
+fn lists_may_be_more_than_a_byte_counts() {
+    let lines: Vec<String> = (0..300).map(|list| format!("host-{list}.example")).collect();
+    let lists: Vec<_> = lines
+        .iter()
+        .map(|line| (line.as_str(), ListOptions::default()))
+        .collect();
+    let (set, _) = set_of(&lists);
+    for (list, line) in (0..).zip(&lines) {
+        assert_eq!(hits(&set, line), [(list, 0)]);
+    }
+    assert_eq!(hits(&set, "host-300.example"), []);
+}
+
+#[test]
 fn public_suffixes_are_refused_unless_allowed() {
     let text = "com\n*.com\nco.uk\n*.ck\n*.github.io\nexample.com\n*.example.co.uk\n*.xn--p1ai\n*.home\n";
     let (set, reports) = set_of(&[(text, ListOptions::default())]);
