@@ -13,8 +13,7 @@ test: ## every test; the corpus too where CORDON_SHARED names the folder that ho
 
 bench: ## figures of this machine, side by side
 	$(CARGO) build --release --quiet -p cordon-benches
-	for bench in journey domains tags; do $(CARGO) run --release --quiet -p cordon-benches --bin $$bench || exit 1; done
-	$(CARGO) run --release --quiet -p cordon-benches --bin tags
+	for bench in journey rules domains tags; do $(CARGO) run --release --quiet -p cordon-benches --bin $$bench || exit 1; done
 
 fuzz: ## arbitrary and mutated frames, messages and files, a hundred times as many as in `make test`
 	PROPTEST_CASES=25600 $(CARGO) test --release --workspace -- arbitrary mutated never_panic

@@ -7,49 +7,36 @@
     reason = "a benchmark: it reads the clock and prints"
 )]
 
-use std::{hint::black_box, time::Instant};
+use std::{hint::black_box, net::SocketAddr, time::Instant};
 
+use cordon_benches::{Case, Meter, Random, bare_walk, per_step};
 use inspect::{
     dns::{self, SinkholeAnswer},
     domains::{DomainSet, DomainSetBuilder, ListOptions, ListTag},
 };
-use packet::DomainName;
+use packet::{
+    DomainName,
+    build::{Ends, ethernet_udp},
+};
 
 const NAMES: u32 = 1_000_000;
 /// Names asked for; each is asked once, so that nothing is in a cache because it was just asked for.
 const ASKED: u32 = 200_000;
 
-/// Prints one figure.
-fn report(what: &str, figure: f64, unit: &str) {
-    println!("{what:<64} {figure:>12.1} {unit}");
-}
-
-/// Numbers without visible order, the same in every run (xorshift).
-struct Random(u64);
-
-impl Random {
-    /// The next number below `end`.
-    fn below(&mut self, end: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        u32::try_from(((self.0 >> 32) * u64::from(end)) >> 32).unwrap_or(0)
-    }
-}
-
 fn main() {
-    let mut random = Random(0x5eed);
+    let meter = Meter::start();
+    let mut random = Random::new(0x5eed);
     let names: Vec<String> = (0..NAMES).map(|_| listed_name(&mut random)).collect();
     let text = names.join("\n");
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let length = (text.len() + 1) as f64 / f64::from(NAMES);
-    report("length of a line, average", length, "bytes");
+    println!("A million names of {length:.1} bytes on average, each at its own line");
     for expand in [false, true] {
         let kind = if expand { "expanded" } else { "plain" };
         let set = load(kind, &text, expand);
-        lookups(kind, &set, &names, &mut random);
+        lookups(&meter, kind, &set, &names, &mut random);
     }
-    messages();
+    messages(&meter);
 }
 
 /// A name such as lists hold: two to four labels, a few endings, mostly letters.
@@ -69,40 +56,68 @@ fn listed_name(random: &mut Random) -> String {
     name
 }
 
+/// Loads it five times.
 fn load(kind: &str, text: &str, expand: bool) -> DomainSet {
     let options = ListOptions {
         expand,
         ..ListOptions::default()
     };
-    let watch = Instant::now();
-    let mut builder = DomainSetBuilder::new(0x00c0_ffee);
-    let loaded = builder.add(ListTag(0), text, &options);
-    let set = builder.build();
-    let seconds = watch.elapsed().as_secs_f64();
-    report(&format!("{kind}: load of a million names"), seconds, "s");
-    assert_eq!(loaded.names, NAMES as usize, "every name is taken");
+    let load = || {
+        let watch = Instant::now();
+        let mut builder = DomainSetBuilder::new(0x00c0_ffee);
+        let loaded = builder.add(ListTag(0), text, &options);
+        let set = builder.build();
+        assert_eq!(loaded.names, NAMES as usize, "every name is taken");
+        (watch.elapsed().as_secs_f64(), set)
+    };
+    let mut seconds = [(); 5].map(|()| load().0);
+    seconds.sort_by(f64::total_cmp);
+    let (_, set) = load();
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let bytes = set.memory() as f64 / set.len() as f64;
-    report(&format!("{kind}: memory"), bytes, "bytes/name");
+    println!(
+        "\n{kind}: loaded in {:.2} s (min {:.2}, max {:.2}), {bytes:.1} bytes a name",
+        seconds[2], seconds[0], seconds[4]
+    );
     set
 }
 
-fn lookups(kind: &str, set: &DomainSet, names: &[String], random: &mut Random) {
+fn lookups(meter: &Meter, kind: &str, set: &DomainSet, names: &[String], random: &mut Random) {
     let pick = |random: &mut Random| &names[random.below(NAMES) as usize];
     let listed = asked(|| pick(random).clone());
     let strangers = asked(|| format!("x{}", listed_name(random)));
     let below = asked(|| format!("host7.{}", pick(random)));
+    let frames = queries();
+    let mut cases = vec![bare_walk(&frames)];
     for (what, names) in [
         ("listed", &listed),
         ("not listed", &strangers),
         ("below a listed one", &below),
     ] {
         let mut hits = 0_usize;
-        let nanos = per_lookup(names, |name| {
-            hits += usize::from(!black_box(set.lookup(name)).is_empty());
+        per_lookup(names, |name| {
+            hits += usize::from(!set.lookup(name).is_empty());
         });
-        report(&format!("{kind}: lookup, {what} ({hits} hits)"), nanos, "ns");
+        cases.push(Case::new(
+            format!("{what} ({} % hits)", hits * 100 / names.offsets.len()),
+            || {
+                per_lookup(names, |name| {
+                    black_box(set.lookup(name));
+                })
+            },
+        ));
     }
+    meter.compare(&format!("Lookup in random order, {kind}"), "name", &mut cases);
+}
+
+/// The query, from 10,000 clients.
+fn queries() -> Vec<Vec<u8>> {
+    let frame = |number: u32| {
+        let [_, a, b, c] = number.to_be_bytes();
+        let client = SocketAddr::from(([10, a, b, c], 40_000));
+        ethernet_udp(&Ends::new(client, SocketAddr::from(([192, 0, 2, 53], 53))), QUERY)
+    };
+    (0..10_000).map(frame).collect()
 }
 
 /// Names in wire format, one behind the other, with the offset of each.
@@ -152,49 +167,45 @@ fn per_lookup(asked: &Asked, mut look: impl FnMut(&DomainName)) -> f64 {
 const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\x01\x03WWW\x0aGolfSource\x02us\0\0\x01\0\x01\
     \0\0\x29\x10\0\0\0\x80\0\0\0";
 
-/// The median of five runs, in nanoseconds for each of `operations`.
-fn nanos_per_op(operations: u32, mut run: impl FnMut()) -> f64 {
-    let mut runs = [0.0; 5];
-    for nanos in &mut runs {
-        let watch = Instant::now();
-        run();
-        *nanos = watch.elapsed().as_secs_f64() * 1e9 / f64::from(operations);
-    }
-    runs.sort_by(f64::total_cmp);
-    runs[2]
-}
-
-fn messages() {
-    const ROUNDS: u32 = 1_000_000;
+fn messages(meter: &Meter) {
+    const ROUNDS: usize = 200_000;
     let answer = SinkholeAnswer {
         ipv4: Some([72, 5, 65, 111].into()),
         ipv6: None,
         fqdn: "sinkhole.paloaltonetworks.com".parse().ok(),
     };
-    let nanos = nanos_per_op(ROUNDS, || {
-        for _ in 0..ROUNDS {
-            let query = dns::parse_query(black_box(QUERY));
-            black_box(query.and_then(|query| query.questions().next()));
-        }
-    });
-    report("a query and its question read", nanos, "ns");
-    let mut out = Vec::with_capacity(512);
-    let nanos = nanos_per_op(ROUNDS, || {
-        for _ in 0..ROUNDS {
-            if let Some(query) = dns::parse_query(black_box(QUERY)) {
-                dns::sinkhole_reply(&query, &answer, &mut out);
-                black_box(&out);
-            }
-        }
-    });
-    report("a query read and the sinkhole's reply forged", nanos, "ns");
     let noise: Vec<u8> = (0..1200_u32)
         .map(|n| n.wrapping_mul(97).to_le_bytes()[0])
         .collect();
-    let nanos = nanos_per_op(ROUNDS, || {
-        for _ in 0..ROUNDS {
-            black_box(dns::parse_query(black_box(&noise)).is_some());
-        }
-    });
-    report("a payload found not to be a query", nanos, "ns");
+    let mut out = Vec::with_capacity(512);
+    let frames = queries();
+    let mut cases = [
+        bare_walk(&frames),
+        Case::new("a query and its question read", || {
+            per_step(ROUNDS, || {
+                for _ in 0..ROUNDS {
+                    let query = dns::parse_query(black_box(QUERY));
+                    black_box(query.and_then(|query| query.questions().next()));
+                }
+            })
+        }),
+        Case::new("a query read, the sinkhole's reply forged", || {
+            per_step(ROUNDS, || {
+                for _ in 0..ROUNDS {
+                    if let Some(query) = dns::parse_query(black_box(QUERY)) {
+                        dns::sinkhole_reply(&query, &answer, &mut out);
+                        black_box(&out);
+                    }
+                }
+            })
+        }),
+        Case::new("a payload found not to be a query", || {
+            per_step(ROUNDS, || {
+                for _ in 0..ROUNDS {
+                    black_box(dns::parse_query(black_box(&noise)).is_some());
+                }
+            })
+        }),
+    ];
+    meter.compare("DNS messages", "payload", &mut cases);
 }

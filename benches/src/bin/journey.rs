@@ -1,70 +1,36 @@
-//! The path of a packet, timed: established sessions and session set-up beside the bare walk over the same
-//! frames (parse, hash, nothing else), rule lookup at three sizes, listed and tagged lookups.
-//!
-//! Medians of five. Ratios count; absolute figures are this machine's.
+//! The path of a packet: established sessions and session set-up beside the bare walk over the same frames.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::cast_precision_loss,
-    reason = "a benchmark: it reads the clock, prints, and may stop"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark may stop")]
 
-use std::{hint::black_box, net::SocketAddr, sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use engine::{Env, Frame, Ingress, Outputs, Placement, Ruleset, Shard, ShardLimits, Sides, place};
-use inspect::domains::{DomainSet, DomainSetBuilder, ListOptions, ListTag};
+use cordon_benches::{Case, Meter, bare_walk, per_step};
+use engine::{Env, Frame, Ingress, Outputs, Placement, Ruleset, Shard, ShardLimits, Sides, Verdict, place};
+use inspect::domains::DomainSetBuilder;
 use packet::{
-    Checksums, DomainName, FlowTuple, FragmentLimits, IpProtocol, LinkType, Timestamp, Wire,
+    Checksums, FragmentLimits, LinkType, Timestamp, Wire,
     build::{Ends, ethernet_udp},
     parse,
 };
 use policy::{
-    Action, AddressRef, AntiSpoof, AppKnowledge, Criterion, Ethertypes, Policy, PolicyBuilder, Query,
-    SecurityRuleDraft, SymbolsBuilder, VlanSet, WireSpec, ZoneDraft, ZoneId,
+    Action, AntiSpoof, Ethertypes, Policy, PolicyBuilder, SecurityRuleDraft, SymbolsBuilder, VlanSet,
+    WireSpec, ZoneDraft,
 };
-use tags::{Addresses, Cause, CauseSource, Context, Subject, TagLimits, TagNames, TagSet, TagStore};
+use tags::{TagLimits, TagNames, TagStore};
 
 const WIRE: Wire = Wire(0);
-const ROUNDS: usize = 5;
-
+const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 fn main() {
-    for flows in [10_000_u32, 100_000] {
-        journey(flows);
+    let meter = Meter::start();
+    for flows in [10_000, 100_000] {
+        journey(&meter, flows);
     }
-    for rules in [10, 1_000, 10_000] {
-        println!(
-            "rule lookup, {rules:>6} rules           {:>9.1} ns",
-            rule_lookup(rules)
-        );
-    }
-    listed();
-    tagged();
 }
 
-/// Keeps the compiler from leaving out what nobody looks at.
-fn drop_result<T>(result: T) {
-    drop(black_box(result));
-}
-
-/// The median of some rounds, in ns for each of `count` steps.
-fn median(count: usize, mut round: impl FnMut()) -> f64 {
-    let mut rounds: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            round();
-            start.elapsed().as_nanos() as f64 / count as f64
-        })
-        .collect();
-    rounds.sort_by(f64::total_cmp);
-    rounds[ROUNDS / 2]
-}
-
-fn journey(flows: u32) {
+fn journey(meter: &Meter, flows: u32) {
     let frames: Vec<Vec<u8>> = (0..flows).map(frame).collect();
     let tags = TagStore::new(Arc::new(TagNames::new()), TagLimits::default());
-    let ruleset = Ruleset::new(policy(1), DomainSetBuilder::new(0).build(), 1);
+    let ruleset = Ruleset::new(policy(), DomainSetBuilder::new(0).build(), 1);
     let sides = Sides::new(Vec::new(), ruleset.policy(), WIRE);
     let env = Env {
         ruleset: &ruleset,
@@ -76,49 +42,62 @@ fn journey(flows: u32) {
         sessions: 1 << 20,
         fragments: FragmentLimits::default(),
     };
-    let mut out = Outputs::default();
-    let now = Timestamp::from_secs(1_700_000_000);
+    let (mut fresh_out, mut aged_out, mut known_out) = Default::default();
+    let mut aged = Shard::new(limits);
+    let mut now = START;
+    let mut known = Shard::new(limits);
+    walk(&env, START, &frames, &mut known, &mut known_out);
+    meter.compare(
+        &format!(
+            "One frame of each of {flows} flows: Ethernet, IPv4, UDP, 60 bytes; one rule, inspection on"
+        ),
+        "packet",
+        &mut [
+            bare_walk(&frames),
+            Case::new("established", || {
+                per_step(frames.len(), || {
+                    walk(&env, START, &frames, &mut known, &mut known_out);
+                })
+            }),
+            Case::new("session set-up", || {
+                now = now.saturating_add(Duration::from_hours(1));
+                aged.expire(&env, now, &mut aged_out);
+                aged_out.clear();
+                assert_eq!(aged.session_count(), 0, "all have aged");
+                per_step(frames.len(), || {
+                    walk(&env, now, &frames, &mut aged, &mut aged_out);
+                })
+            }),
+            Case::new("session set-up, table still empty", || {
+                let mut fresh = Shard::new(limits);
+                per_step(frames.len(), || {
+                    walk(&env, START, &frames, &mut fresh, &mut fresh_out);
+                })
+            }),
+        ],
+    );
+}
 
-    let bare = median(frames.len(), || {
-        for bytes in &frames {
-            let packet =
-                parse(LinkType::Ethernet, bytes, bytes.len(), Checksums::Ignore).expect("built right");
-            black_box(matches!(place(&packet, WIRE, 0), Placement::Flow(..)));
-        }
-    });
-    let mut walk = |shard: &mut Shard| {
-        for (bytes, number) in frames.iter().zip(1..) {
-            let packet =
-                parse(LinkType::Ethernet, bytes, bytes.len(), Checksums::Ignore).expect("built right");
-            let Placement::Flow(_, flow) = place(&packet, WIRE, 0) else {
-                continue;
-            };
-            let frame = Frame {
-                number,
-                first_number: number,
-                frames: 1,
-                stamp: now,
-                ingress: Ingress::Wire(WIRE),
-                original_bytes: bytes.len() as u64,
-                packet,
-            };
-            drop_result(shard.packet(&env, now, &frame, &flow, &mut out));
-        }
-        out.clear();
-    };
-    let set_up = median(frames.len(), || walk(&mut Shard::new(limits)));
-    let mut shard = Shard::new(limits);
-    walk(&mut shard);
-    let established = median(frames.len(), || walk(&mut shard));
-    println!("bare walk (parse, hash), {flows:>7} flows   {bare:>9.1} ns");
-    println!(
-        "established,             {flows:>7} flows   {established:>9.1} ns  {:>5.1} x bare",
-        established / bare
-    );
-    println!(
-        "session set-up,          {flows:>7} flows   {set_up:>9.1} ns  {:>5.1} x bare",
-        set_up / bare
-    );
+/// The whole way of every frame through the engine.
+fn walk(env: &Env<'_>, now: Timestamp, frames: &[Vec<u8>], shard: &mut Shard, out: &mut Outputs) {
+    for (bytes, number) in frames.iter().zip(1..) {
+        let packet = parse(LinkType::Ethernet, bytes, bytes.len(), Checksums::Ignore).expect("built right");
+        let Placement::Flow(_, flow) = place(&packet, WIRE, 0) else {
+            panic!("built right");
+        };
+        let frame = Frame {
+            number,
+            first_number: number,
+            frames: 1,
+            stamp: now,
+            ingress: Ingress::Wire(WIRE),
+            original_bytes: bytes.len() as u64,
+            packet,
+        };
+        let verdict = shard.packet(env, now, &frame, &flow, out);
+        assert!(matches!(verdict, Verdict::Forward(_)), "{verdict:?}");
+    }
+    out.clear();
 }
 
 fn frame(number: u32) -> Vec<u8> {
@@ -128,8 +107,8 @@ fn frame(number: u32) -> Vec<u8> {
     ethernet_udp(&ends, &[0xff; 18])
 }
 
-/// A policy whose last rule allows all, behind `rules - 1` that do not match.
-fn policy(rules: u32) -> Policy {
+/// One wire between two zones; all is allowed.
+fn policy() -> Policy {
     let mut symbols = SymbolsBuilder::new();
     let mut builder = PolicyBuilder::new();
     let interfaces = ["lan0", "wan0"].map(|name| builder.add_interface(symbols.intern(name)));
@@ -150,114 +129,6 @@ fn policy(rules: u32) -> Policy {
             resolvers: Vec::new(),
         });
     }
-    for number in 1..rules {
-        let [_, a, b, c] = number.to_be_bytes();
-        let name = symbols.intern(&format!("rule {number}"));
-        let source: Addresses = format!("172.{}.{b}.{c}", 16 + a % 16)
-            .parse()
-            .expect("an address");
-        builder.add_rule(SecurityRuleDraft {
-            source: Criterion::Of(vec![AddressRef::Literal(source)]),
-            ..SecurityRuleDraft::new(name, Action::Deny)
-        });
-    }
     builder.add_rule(SecurityRuleDraft::new(symbols.intern("all"), Action::Allow));
     builder.build(Arc::new(symbols.freeze())).expect("built right")
-}
-
-fn rule_lookup(rules: u32) -> f64 {
-    const LOOKUPS: u32 = 2_000;
-    let policy = policy(rules);
-    let none = TagSet::new();
-    median(LOOKUPS as usize, || {
-        for number in 0..LOOKUPS {
-            let [_, a, b, c] = number.to_be_bytes();
-            let query = Query {
-                from: ZoneId(0),
-                to: ZoneId(1),
-                tuple: FlowTuple {
-                    src: [10, a, b, c].into(),
-                    dst: [198, 51, 100, c].into(),
-                    sport: 40_000,
-                    dport: 443,
-                    protocol: IpProtocol::TCP,
-                },
-                app: AppKnowledge::Unknown,
-                category: None,
-                src_tags: &none,
-                dst_tags: &none,
-            };
-            black_box(policy.decide(&query));
-        }
-    })
-}
-
-fn listed() {
-    const NAMES: u32 = 1_000_000;
-    let lines: Vec<String> = (0..NAMES)
-        .map(|number| format!("host{number}.example{}.com\n", number % 977))
-        .collect();
-    let text = lines.concat();
-    let start = Instant::now();
-    let mut builder = DomainSetBuilder::new(0);
-    builder.add(ListTag(0), &text, &ListOptions::default());
-    let set: DomainSet = builder.build();
-    println!(
-        "a million names: loaded in           {:>9.2} s",
-        start.elapsed().as_secs_f64()
-    );
-    println!(
-        "a million names: memory              {:>9.1} bytes a name",
-        set.memory() as f64 / f64::from(NAMES)
-    );
-    let asked: Vec<DomainName> = (0..100_000_u32)
-        .map(|number| {
-            format!("host{}.example{}.com", number * 37, number % 977)
-                .parse()
-                .expect("a name")
-        })
-        .collect();
-    let lookup = median(asked.len(), || {
-        for name in &asked {
-            black_box(set.lookup(name));
-        }
-    });
-    println!("a million names: lookup              {lookup:>9.1} ns");
-}
-
-fn tagged() {
-    const HOSTS: u32 = 1_000_000;
-    let names = Arc::new(TagNames::new());
-    let tag = names.intern("infected-host").expect("a tag");
-    let store = TagStore::new(names, TagLimits::default());
-    let now = Timestamp::from_secs(1);
-    let address = |number: u32| {
-        ((number.wrapping_mul(2_654_435_761) % HOSTS) | 0x0a00_0000)
-            .to_be_bytes()
-            .into()
-    };
-    for number in 0..HOSTS {
-        let subject: Subject = std::net::IpAddr::from((number | 0x0a00_0000).to_be_bytes())
-            .to_string()
-            .parse()
-            .expect("a host");
-        let cause = Cause {
-            source: CauseSource::Config,
-            match_list: None,
-            at: now,
-        };
-        drop_result(store.register(now, &subject, tag, None, false, cause));
-    }
-    let mut set = TagSet::new();
-    let lookup = median(200_000, || {
-        for number in 0..200_000 {
-            set.clear();
-            let context = Context {
-                peer: [198, 51, 100, 1].into(),
-                server_name: None,
-            };
-            black_box(store.lookup(now, address(number), context, &mut set));
-        }
-    });
-    println!("a million tagged hosts: lookup       {lookup:>9.1} ns  (nobody writing)");
 }

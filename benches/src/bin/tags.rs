@@ -1,7 +1,7 @@
 //! A million tagged hosts: what a lookup costs while another thread writes 200,000 tags a second.
 //!
-//! Medians of five, in ns that the reading thread had the processor, so that other work on the machine
-//! counts only through the caches it takes. Addresses are random: every lookup misses them anyway.
+//! In ns that the reading thread had the processor, so that other work on the machine counts only through
+//! the caches it takes. Addresses are random: every lookup misses them anyway.
 
 #![expect(
     clippy::print_stdout,
@@ -12,7 +12,7 @@
 
 use std::{
     hint::black_box,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -21,7 +21,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use packet::Timestamp;
+use cordon_benches::{Case, Meter, Random, bare_walk, per_step};
+use packet::{
+    Timestamp,
+    build::{Ends, ethernet_udp},
+};
 use tags::{
     Addresses, Cause, CauseSource, Context, Limit, Registration, Subject, TagId, TagLimits, TagNames, TagSet,
     TagStore,
@@ -35,57 +39,32 @@ const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const TIMEOUT: Duration = Duration::from_mins(15);
 
 fn main() {
+    let meter = Meter::start();
     for family in [Family::V4, Family::V6] {
-        println!("{HOSTS} tagged hosts, {family:?}");
         let lab = Lab::new(family);
-        lab.load();
-        println!("  nobody writes");
-        lab.read();
-        println!("  beside a writer");
-        lab.read_beside_a_writer();
-        println!("  beside a writer, {NETWORKS} prefixes and ranges tagged too");
+        let nanos = lab.load();
+        println!("\n{HOSTS} tagged hosts, {family:?}: {nanos:.0} ns to register each");
+        lab.read(&meter, &format!("{family:?}, nobody writes"));
+        lab.read_beside_a_writer(&meter, &format!("{family:?}, beside a writer"));
         lab.add_networks();
-        lab.read_beside_a_writer();
+        let title = format!("{family:?}, beside a writer, {NETWORKS} prefixes and ranges tagged too");
+        lab.read_beside_a_writer(&meter, &title);
     }
 }
 
-fn report(what: &str, figure: f64, unit: &str) {
-    println!("    {what:<40} {figure:>9.1} {unit}");
-}
-
-/// The median of five rounds, after one to warm up, in ns for each of [`LOOKUPS`] steps.
-fn median(mut round: impl FnMut()) -> f64 {
-    round();
-    let mut rounds = [(); 5].map(|()| {
-        let start = (Instant::now(), processor_nanos());
-        round();
-        let wall = start.0.elapsed().as_secs_f64() * 1e9;
-        let nanos = start
-            .1
-            .zip(processor_nanos())
-            .map_or(wall, |(start, end)| end - start);
-        nanos / f64::from(LOOKUPS)
-    });
-    rounds.sort_by(f64::total_cmp);
-    rounds[2]
+/// Nanoseconds for each of [`LOOKUPS`] steps.
+fn per_lookup(run: impl FnOnce()) -> f64 {
+    let start = processor_nanos();
+    let wall = per_step(LOOKUPS as usize, run);
+    start
+        .zip(processor_nanos())
+        .map_or(wall, |(start, end)| (end - start) / f64::from(LOOKUPS))
 }
 
 /// How long this thread has had a processor, as Linux counts it: to the tick, some milliseconds.
 fn processor_nanos() -> Option<f64> {
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     statistics.split_whitespace().next()?.parse().ok()
-}
-
-/// The same numbers in every run, without visible order (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        u32::try_from(((self.0 >> 32) * u64::from(end)) >> 32).expect("below a u32")
-    }
 }
 
 /// Stops the writer however reading ends.
@@ -148,14 +127,14 @@ impl Lab {
             .register(now, &subject.into(), tag, Some(TIMEOUT), false, cause)
     }
 
-    fn load(&self) {
-        let start = Instant::now();
-        for host in 0..HOSTS {
-            let registered = self.register(NOW, Addresses::Host(self.address(host)), host);
-            assert_eq!(registered, Registration::New);
-        }
-        let nanos = start.elapsed().as_secs_f64() * 1e9 / f64::from(HOSTS);
-        report("register, new host", nanos, "ns");
+    /// How long each took.
+    fn load(&self) -> f64 {
+        per_step(HOSTS as usize, || {
+            for host in 0..HOSTS {
+                let registered = self.register(NOW, Addresses::Host(self.address(host)), host);
+                assert_eq!(registered, Registration::New);
+            }
+        })
     }
 
     /// Nine prefixes to one range.
@@ -179,38 +158,43 @@ impl Lab {
         }
     }
 
-    fn read(&self) {
-        let mut random = Random(88_172_645_463_325_252);
+    fn read(&self, meter: &Meter, title: &str) {
+        let mut random = Random::new(88_172_645_463_325_252);
         let tagged: Vec<IpAddr> = (0..LOOKUPS).map(|_| self.address(random.below(HOSTS))).collect();
         // The writer's new hosts come right behind the tagged ones.
         let other = |_| self.address(2 * HOSTS + random.below(u32::MAX - 2 * HOSTS));
         let untagged: Vec<IpAddr> = (0..LOOKUPS).map(other).collect();
-        for (what, addresses) in [
-            ("lookup, tagged address", &tagged),
-            ("lookup, untagged address", &untagged),
-        ] {
-            let nanos = median(|| {
+        let frames: Vec<Vec<u8>> = tagged.iter().take(10_000).map(|&host| frame(host)).collect();
+        let all = |addresses: &[IpAddr]| {
+            per_lookup(|| {
                 for address in addresses {
                     black_box(self.lookup(address));
                 }
-            });
-            report(what, nanos, "ns");
-        }
-        // Which address is next depends on the answer, so that lookups cannot overlap.
-        let nanos = median(|| {
-            let mut skip = 0;
-            for at in 0..tagged.len() {
-                skip = self.lookup(&tagged[(at + skip) % tagged.len()]);
-            }
-            black_box(skip);
-        });
-        report("lookup, each waiting for the last", nanos, "ns");
-        let nanos = median(|| {
-            for address in &tagged {
-                black_box(self.store.stamp(*address));
-            }
-        });
-        report("stamp", nanos, "ns");
+            })
+        };
+        let mut cases = [
+            bare_walk(&frames),
+            Case::new("lookup, tagged", || all(&tagged)),
+            Case::new("lookup, untagged", || all(&untagged)),
+            // Which address is next depends on the answer, so that lookups cannot overlap.
+            Case::new("lookup, each waiting for the last", || {
+                per_lookup(|| {
+                    let mut skip = 0;
+                    for at in 0..tagged.len() {
+                        skip = self.lookup(&tagged[(at + skip) % tagged.len()]);
+                    }
+                    black_box(skip);
+                })
+            }),
+            Case::new("stamp", || {
+                per_lookup(|| {
+                    for address in &tagged {
+                        black_box(self.store.stamp(*address));
+                    }
+                })
+            }),
+        ];
+        meter.compare(title, "address", &mut cases);
     }
 
     /// How many tags the address carries. By reference: a copy just made is slower to read than an
@@ -225,22 +209,22 @@ impl Lab {
         tags.len()
     }
 
-    fn read_beside_a_writer(&self) {
+    fn read_beside_a_writer(&self, meter: &Meter, title: &str) {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             let writer = scope.spawn(|| self.write_until(&done));
             {
                 let _done = SetOnDrop(&done);
-                self.read();
+                self.read(meter, title);
             }
-            report("tags written", writer.join().expect("the writer"), "/s");
+            println!("tags written: {:.0} /s", writer.join().expect("the writer"));
         });
     }
 
     /// Half of the writes move a deadline, a quarter tag new hosts, and a quarter heal them; as many a
     /// second.
     fn write_until(&self, done: &AtomicBool) -> f64 {
-        let mut random = Random(1234);
+        let mut random = Random::new(1234);
         let start = Instant::now();
         let mut written = 0_u32;
         while !done.load(Ordering::Relaxed) {
@@ -263,4 +247,13 @@ impl Lab {
         }
         f64::from(written) / start.elapsed().as_secs_f64()
     }
+}
+
+/// A packet of this host's.
+fn frame(host: IpAddr) -> Vec<u8> {
+    let server = match host {
+        IpAddr::V4(_) => SocketAddr::from(([198, 51, 100, 1], 9999)),
+        IpAddr::V6(_) => SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9999)),
+    };
+    ethernet_udp(&Ends::new(SocketAddr::new(host, 40_000), server), &[0xff; 18])
 }

@@ -1,0 +1,16 @@
+//! What the benchmarks in `bin/` share: how they time, what they print, and what they compare with.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    reason = "benchmarks read the clock and print"
+)]
+
+mod bare_walk;
+mod meter;
+mod random;
+
+pub use bare_walk::bare_walk;
+pub use meter::{Case, Meter, per_step};
+pub use random::Random;

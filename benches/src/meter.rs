@@ -1,0 +1,109 @@
+//! Timing side by side, and one way to print it.
+
+use std::{
+    hint,
+    time::{Duration, Instant},
+};
+
+/// Rounds of a comparison, after one to warm up.
+const ROUNDS: usize = 11;
+
+/// Something that is timed.
+#[expect(missing_debug_implementations, reason = "it holds a closure")]
+pub struct Case<'a> {
+    name: String,
+    round: Box<dyn FnMut() -> f64 + 'a>,
+}
+
+impl<'a> Case<'a> {
+    /// `round` does it many times and returns the nanoseconds that one took.
+    pub fn new(name: impl Into<String>, round: impl FnMut() -> f64 + 'a) -> Self {
+        Self {
+            name: name.into(),
+            round: Box::new(round),
+        }
+    }
+}
+
+/// Nanoseconds for each of `steps`.
+pub fn per_step(steps: usize, run: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    run();
+    start.elapsed().as_secs_f64() * 1e9 / steps as f64
+}
+
+/// Compares and prints.
+#[derive(Debug)]
+pub struct Meter {
+    cycles_per_nano: f64,
+}
+
+impl Meter {
+    /// Finds out how fast the time stamp counter runs, and says so.
+    pub fn start() -> Self {
+        let cycles_per_nano = counter_frequency();
+        println!(
+            "A cycle is a tick of the time stamp counter, {cycles_per_nano:.2} GHz here; the core's own clock may run \
+             faster or slower. x is the median of the ratios to the first line, round by round."
+        );
+        Self { cycles_per_nano }
+    }
+
+    /// Runs the cases in turn, round by round, so that what disturbs one disturbs all, and prints what
+    /// one `step` costs in each. The first is what the others are compared with.
+    pub fn compare(&self, title: &str, step: &str, cases: &mut [Case<'_>]) {
+        let mut rounds: Vec<Vec<f64>> = Vec::new();
+        for _ in 0..=ROUNDS {
+            rounds.push(cases.iter_mut().map(|case| (case.round)()).collect());
+        }
+        rounds.remove(0);
+        println!("\n{title}");
+        println!(
+            "{:<44} {:>9} {:>9} {:>9} {:>12} {:>6}",
+            "", "min", "median ns", "max", "cycles", "x"
+        );
+        for (at, case) in cases.iter().enumerate() {
+            let nanos = Spread::of(rounds.iter().map(|round| round[at]));
+            let ratio = Spread::of(rounds.iter().map(|round| round[at] / round[0]));
+            println!(
+                "{:<44} {:>9.1} {:>9.1} {:>9.1} {:>12.0} {:>6.2}",
+                format!("{} / {step}", case.name),
+                nanos.min,
+                nanos.median,
+                nanos.max,
+                nanos.median * self.cycles_per_nano,
+                ratio.median
+            );
+        }
+    }
+}
+
+/// Of several rounds.
+struct Spread {
+    min: f64,
+    median: f64,
+    max: f64,
+}
+
+impl Spread {
+    fn of(rounds: impl Iterator<Item = f64>) -> Self {
+        let mut rounds: Vec<f64> = rounds.collect();
+        rounds.sort_by(f64::total_cmp);
+        Self {
+            min: rounds[0],
+            median: rounds[rounds.len() / 2],
+            max: rounds[rounds.len() - 1],
+        }
+    }
+}
+
+/// Ticks of the time stamp counter in a nanosecond.
+fn counter_frequency() -> f64 {
+    let counter = quanta::Clock::new();
+    let (start, first) = (Instant::now(), counter.raw());
+    while start.elapsed() < Duration::from_millis(100) {
+        hint::spin_loop();
+    }
+    let ticks = counter.raw().wrapping_sub(first);
+    ticks as f64 / (start.elapsed().as_secs_f64() * 1e9)
+}
