@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::Networks;
+use crate::interval_finder::{Finder, Number};
 
 /// Follows which sets hold the current address while all addresses are passed in order.
 pub(crate) trait Sweep {
@@ -29,6 +30,7 @@ struct Intervals<A, V> {
     /// Where intervals begin; the first at 0.
     starts: Vec<A>,
     values: Vec<V>,
+    finder: Finder<A>,
 }
 
 impl<V: PartialEq> IntervalMap<V> {
@@ -38,13 +40,8 @@ impl<V: PartialEq> IntervalMap<V> {
         sweep: &mut impl Sweep<Value = V>,
     ) -> Self {
         Self {
-            v4: Intervals::build(
-                sets.clone().map(Networks::v4),
-                |last: u32| last.checked_add(1),
-                0,
-                sweep,
-            ),
-            v6: Intervals::build(sets.map(Networks::v6), |last: u128| last.checked_add(1), 0, sweep),
+            v4: Intervals::build(sets.clone().map(Networks::v4), sweep),
+            v6: Intervals::build(sets.map(Networks::v6), sweep),
         }
     }
 
@@ -56,13 +53,8 @@ impl<V: PartialEq> IntervalMap<V> {
     }
 }
 
-impl<A: Ord + Copy, V: PartialEq> Intervals<A, V> {
-    fn build<'a>(
-        sets: impl Iterator<Item = &'a [(A, A)]>,
-        next: impl Fn(A) -> Option<A>,
-        zero: A,
-        sweep: &mut impl Sweep<Value = V>,
-    ) -> Self
+impl<A: Number, V: PartialEq> Intervals<A, V> {
+    fn build<'a>(sets: impl Iterator<Item = &'a [(A, A)]>, sweep: &mut impl Sweep<Value = V>) -> Self
     where
         A: 'a,
     {
@@ -71,7 +63,7 @@ impl<A: Ord + Copy, V: PartialEq> Intervals<A, V> {
         for (set, ranges) in sets.enumerate() {
             for &(first, last) in ranges {
                 changes.push((false, first, true, set));
-                match next(last) {
+                match last.next() {
                     Some(beyond) => changes.push((false, beyond, false, set)),
                     None => changes.push((true, last, false, set)),
                 }
@@ -81,9 +73,10 @@ impl<A: Ord + Copy, V: PartialEq> Intervals<A, V> {
         let mut intervals = Self {
             starts: Vec::new(),
             values: Vec::new(),
+            finder: Finder::new(&[]),
         };
-        if changes.first().is_none_or(|change| change.1 > zero) {
-            intervals.push(zero, sweep.value());
+        if changes.first().is_none_or(|change| change.1 > A::ZERO) {
+            intervals.push(A::ZERO, sweep.value());
         }
         for group in changes.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             for &(_, _, entering, set) in group {
@@ -99,6 +92,7 @@ impl<A: Ord + Copy, V: PartialEq> Intervals<A, V> {
         }
         intervals.starts.shrink_to_fit();
         intervals.values.shrink_to_fit();
+        intervals.finder = Finder::new(&intervals.starts);
         intervals
     }
 
@@ -110,7 +104,75 @@ impl<A: Ord + Copy, V: PartialEq> Intervals<A, V> {
     }
 
     fn get(&self, address: A) -> Option<&V> {
-        let after = self.starts.partition_point(|&start| start <= address);
-        self.values.get(after.checked_sub(1)?)
+        self.values
+            .get(self.finder.last_not_behind(&self.starts, address)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use tags::Addresses;
+
+    use super::*;
+
+    /// Every interval gets the numbers of the sets that hold it.
+    #[derive(Default)]
+    struct Holders(BTreeSet<usize>);
+
+    impl Sweep for Holders {
+        type Value = Vec<usize>;
+
+        fn enter(&mut self, set: usize) {
+            assert!(self.0.insert(set), "entered twice");
+        }
+
+        fn leave(&mut self, set: usize) {
+            assert!(self.0.remove(&set), "left without entering");
+        }
+
+        fn value(&mut self) -> Vec<usize> {
+            self.0.iter().copied().collect()
+        }
+    }
+
+    /// Close together, far apart, and at both ends.
+    fn address() -> impl Strategy<Value = IpAddr> {
+        let v4 = prop_oneof![
+            0..300_u32,
+            0x0a00_0000..0x0a00_0400_u32,
+            Just(u32::MAX),
+            any::<u32>()
+        ];
+        let v6 = prop_oneof![0..9_u128, Just(u128::MAX), any::<u128>()];
+        prop_oneof![
+            3 => v4.prop_map(|bits| IpAddr::from(std::net::Ipv4Addr::from_bits(bits))),
+            1 => v6.prop_map(|bits| IpAddr::from(std::net::Ipv6Addr::from_bits(bits))),
+        ]
+    }
+
+    fn networks() -> impl Strategy<Value = Networks> {
+        let range = (address(), address()).prop_filter_map("of one family", |(a, b)| {
+            Addresses::range(a.min(b), a.max(b)).ok()
+        });
+        let any = prop_oneof![4 => address().prop_map(Addresses::Host), 1 => range];
+        prop::collection::vec(any, 0..40).prop_map(|parts| parts.iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn gives_every_address_its_sets(
+            sets in prop::collection::vec(networks(), 0..6),
+            probes in prop::collection::vec(address(), 100),
+        ) {
+            let map = IntervalMap::build(sets.iter(), &mut Holders::default());
+            let ends = sets.iter().flat_map(Networks::iter).flat_map(|part| [part.first(), part.last()]);
+            for probe in probes.into_iter().chain(ends) {
+                let holders: Vec<usize> = (0..sets.len()).filter(|&set| sets[set].contains(probe)).collect();
+                prop_assert_eq!(map.get(probe), Some(&holders), "{}", probe);
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ mod draft;
 mod explain;
 mod id_set;
 mod ids;
+mod interval_finder;
 mod interval_map;
 mod management;
 mod networks;

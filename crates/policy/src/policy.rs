@@ -11,12 +11,12 @@ use crate::address_group::{AddressBook, Flattened};
 use crate::category::HostPatterns;
 use crate::criteria::Facts;
 use crate::decryption::FirstDecryptionMatch;
-use crate::rule_index::RuleIndex;
+use crate::rule_index::{Candidate, RuleIndex};
 use crate::security::FirstMatch;
 use crate::{
     Action, AddressGroup, AddressGroupId, AddressObject, AntiSpoof, AppKnowledge, CategoryId, CategorySet,
     Decision, DecryptionDecision, DecryptionProfile, DecryptionProfileId, DecryptionQuery, DecryptionRule,
-    DecryptionRuleId, InterfaceId, ListId, Networks, Query, RuleId, SecurityRule, Settings, Sinkhole,
+    DecryptionRuleId, InterfaceId, ListId, Match, Networks, Query, RuleId, SecurityRule, Settings, Sinkhole,
     SpywareProfile, SpywareProfileId, Symbol, Symbols, WireSpec, Zone, ZoneId,
 };
 
@@ -27,6 +27,8 @@ pub struct Policy {
     /// Over the security rules and the default rules behind them.
     rule_index: RuleIndex,
     decryption_index: RuleIndex,
+    /// What each rule does, close together: a decision looks at no more of most rules.
+    actions: Vec<Action>,
     /// What ids of other policies get.
     nowhere: Zone,
     no_profile: SpywareProfile,
@@ -71,6 +73,12 @@ impl Policy {
         Self {
             rule_index: RuleIndex::build(security, zones, &parts.book),
             decryption_index: RuleIndex::build(decryption, zones, &parts.book),
+            actions: parts
+                .rules
+                .iter()
+                .chain(&parts.default_rules)
+                .map(|rule| rule.action)
+                .collect(),
             parts,
             nowhere: Zone {
                 name: Symbol::EMPTY,
@@ -101,10 +109,24 @@ impl Policy {
         }
         let facts = self.facts(query);
         let mut first = FirstMatch::default();
-        let decided = self.rule_index.visit(&facts, |number| {
-            let id = RuleId(narrow(number));
-            let rule = self.rule(id);
-            first.visit(id, rule.action, rule.criteria.check(&self.parts.book, &facts))
+        let decided = self.rule_index.visit(&facts, |candidate| match candidate {
+            Candidate::Certain(number) => {
+                let id = RuleId(narrow(number));
+                debug_assert_eq!(
+                    self.rule(id).criteria.check(self.book(), &facts),
+                    Match::Sure,
+                    "{id:?}"
+                );
+                first.visit(id, self.action(number), Match::Sure)
+            }
+            Candidate::Possible(number) => {
+                let id = RuleId(narrow(number));
+                first.visit(
+                    id,
+                    self.action(number),
+                    self.rule(id).criteria.check(self.book(), &facts),
+                )
+            }
         });
         match decided {
             ControlFlow::Break(decision) => decision,
@@ -116,17 +138,23 @@ impl Policy {
     pub fn decide_decryption(&self, query: &DecryptionQuery<'_>) -> DecryptionDecision {
         let facts = self.decryption_facts(query);
         let mut first = FirstDecryptionMatch::default();
-        let decided = self.decryption_index.visit(&facts, |number| {
+        let decided = self.decryption_index.visit(&facts, |candidate| {
+            // Few sessions are asked about here; the rule is needed anyway.
+            let (Candidate::Certain(number) | Candidate::Possible(number)) = candidate;
             let id = DecryptionRuleId(narrow(number));
             let Some(rule) = self.decryption_rule(id) else {
                 return ControlFlow::Continue(());
             };
-            first.visit(id, rule, rule.criteria.check(&self.parts.book, &facts))
+            first.visit(id, rule, rule.criteria.check(self.book(), &facts))
         });
         match decided {
             ControlFlow::Break(decision) => decision,
             ControlFlow::Continue(()) => first.none(),
         }
+    }
+
+    fn action(&self, number: usize) -> Action {
+        self.actions.get(number).copied().unwrap_or(Action::Deny)
     }
 
     pub(crate) fn facts<'a>(&'a self, query: &'a Query<'_>) -> Facts<'a> {

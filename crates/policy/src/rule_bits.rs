@@ -40,7 +40,7 @@ impl RuleBits {
     }
 }
 
-/// A set in a [`BitStore`]: where its words begin.
+/// A set in a [`BitStore`]: where it begins there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StoredBits(u32);
 
@@ -49,22 +49,33 @@ impl StoredBits {
     pub(crate) const NONE: Self = Self(0);
 }
 
-/// Sparse sets of rules, equal ones stored once.
+/// Sparse sets of rules, equal ones stored once, each in one run of words.
 ///
-/// A set is: a summary with a bit for each block that is not empty; a second one with a bit for each
-/// block that has a rule in common with a *companion*, whatever that is to the owner; and the blocks
-/// that are not empty.
+/// First, for every 64 blocks, a [`Summary`]; then the blocks that are not empty.
 #[derive(Clone, Debug)]
-pub(crate) struct BitStore {
-    /// Words of one summary.
-    summary: usize,
-    words: Vec<u64>,
+pub(crate) struct BitStore(Vec<u64>);
+
+/// Which of 64 blocks are worth looking at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// Blocks that are not empty.
+    pub(crate) filled: u64,
+    /// Blocks that have a rule in common with the companion of the store, whatever that is to its owner.
+    pub(crate) common: u64,
+    /// Where the first block that is not empty lies: kept from the start of the set, asked for from that of
+    /// the store.
+    first: u64,
+}
+
+impl Summary {
+    /// In words.
+    const SIZE: usize = 3;
 }
 
 /// Stores sets once each while a [`BitStore`] is filled.
 #[derive(Debug)]
 pub(crate) struct BitStoreBuilder {
-    store: BitStore,
+    words: Vec<u64>,
     companion: RuleBits,
     known: HashMap<Box<[u64]>, StoredBits>,
 }
@@ -72,96 +83,67 @@ pub(crate) struct BitStoreBuilder {
 impl BitStoreBuilder {
     pub(crate) fn new(companion: RuleBits) -> Self {
         let mut builder = Self {
-            store: BitStore {
-                summary: companion.0.len().div_ceil(64),
-                words: Vec::new(),
-            },
-            companion,
+            words: Vec::new(),
             known: HashMap::new(),
+            companion,
         };
-        builder.store(&[]);
+        let empty = RuleBits::new(builder.companion.0.len());
+        builder.store(empty.blocks());
         builder
     }
 
-    /// Stores a set; blocks that are not given are empty.
+    /// Stores a set, which has as many blocks as the companion.
     pub(crate) fn store(&mut self, blocks: &[Block]) -> StoredBits {
-        let (mut any, mut common) = (vec![0_u64; self.store.summary], vec![0_u64; self.store.summary]);
-        let mut filled = Vec::new();
-        for (number, &block) in blocks.iter().enumerate().filter(|(_, block)| **block != 0) {
-            filled.push(block);
-            mark(&mut any, number);
-            if block & self.companion.block(number) != 0 {
-                mark(&mut common, number);
+        let mut set = Vec::new();
+        let mut first = blocks.len().div_ceil(64).wrapping_mul(Summary::SIZE);
+        for (blocks, companions) in blocks.chunks(64).zip(self.companion.0.chunks(64)) {
+            let (mut filled, mut common) = (0, 0);
+            for (bit, (block, companion)) in blocks.iter().zip(companions).enumerate() {
+                filled |= u64::from(*block != 0) << bit;
+                common |= u64::from(block & companion != 0) << bit;
             }
+            set.extend([filled, common, first as u64]);
+            first = first.wrapping_add(filled.count_ones() as usize);
         }
-        any.append(&mut common);
-        any.append(&mut filled);
-        if let Some(&known) = self.known.get(any.as_slice()) {
+        set.extend(blocks.iter().filter(|block| **block != 0));
+        if let Some(&known) = self.known.get(set.as_slice()) {
             return known;
         }
         // 2^32 words are 32 GiB, far beyond what the bounds on rules and objects can fill.
-        let stored = StoredBits(u32::try_from(self.store.words.len()).unwrap_or(0));
-        self.store.words.extend_from_slice(&any);
-        self.known.insert(any.into(), stored);
+        let stored = StoredBits(u32::try_from(self.words.len()).unwrap_or(0));
+        self.words.extend_from_slice(&set);
+        self.known.insert(set.into(), stored);
         stored
     }
 
     pub(crate) fn finish(mut self) -> BitStore {
-        self.store.words.shrink_to_fit();
-        self.store
-    }
-}
-
-fn mark(summary: &mut [u64], block: usize) {
-    if let Some(word) = summary.get_mut(block / 64) {
-        *word |= 1 << (block % 64);
+        self.words.shrink_to_fit();
+        BitStore(self.words)
     }
 }
 
 impl BitStore {
-    /// The set, for walking its blocks in order.
-    pub(crate) fn cursor(&self, set: StoredBits) -> Cursor<'_> {
-        let start = usize::try_from(set.0).unwrap_or(usize::MAX);
-        let words = self.words.get(start..).unwrap_or(&[]);
-        let (any, rest) = words.split_at_checked(self.summary).unwrap_or((&[], &[]));
-        let (common, filled) = rest.split_at_checked(self.summary).unwrap_or((&[], &[]));
-        Cursor {
-            any,
-            common,
-            filled,
-            word: 0,
+    /// The summary of the 64 blocks from `64 * number` on.
+    pub(crate) fn summary(&self, set: StoredBits, number: usize) -> Summary {
+        let at = (set.0 as usize).wrapping_add(number.wrapping_mul(Summary::SIZE));
+        match self.0.get(at..at.wrapping_add(Summary::SIZE)) {
+            Some(&[filled, common, first]) => Summary {
+                filled,
+                common,
+                first: first.wrapping_add(set.0.into()),
+            },
+            _ => Summary::default(),
         }
     }
-}
 
-/// A set of a [`BitStore`], read one word of the summary at a time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cursor<'a> {
-    any: &'a [u64],
-    common: &'a [u64],
-    /// From the first block of the current summary word on.
-    filled: &'a [u64],
-    word: u64,
-}
-
-impl Cursor<'_> {
-    /// Moves to the summary word `number`, each of which must be asked for in order. Returns which of
-    /// its blocks are not empty, and which have a rule in common with the companion.
-    pub(crate) fn advance(&mut self, number: usize) -> (u64, u64) {
-        let passed = usize::try_from(self.word.count_ones()).unwrap_or(0);
-        self.filled = self.filled.get(passed..).unwrap_or(&[]);
-        self.word = self.any.get(number).copied().unwrap_or(0);
-        (self.word, self.common.get(number).copied().unwrap_or(0))
-    }
-
-    /// The block that stands for bit `bit` of the current summary word.
-    pub(crate) fn block(&self, bit: u32) -> Block {
-        let below = (1_u64 << bit).wrapping_sub(1);
-        if self.word & (1 << bit) == 0 {
-            return 0;
-        }
-        let rank = usize::try_from((self.word & below).count_ones()).unwrap_or(0);
-        self.filled.get(rank).copied().unwrap_or(0)
+    /// One of the 64 blocks of a summary.
+    pub(crate) fn block(&self, summary: Summary, bit: u32) -> Block {
+        let below = summary.filled & (1_u64 << bit).wrapping_sub(1);
+        let at = summary.first.wrapping_add(below.count_ones().into());
+        // Not a branch: whether the block is empty is beyond what a processor can predict.
+        let mask = ((summary.filled >> bit) & 1).wrapping_neg();
+        let block = usize::try_from(at).ok().and_then(|at| self.0.get(at));
+        block.copied().unwrap_or(0) & mask
     }
 }
 
@@ -184,25 +166,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cursors_give_back_what_was_stored(sets in prop::collection::vec(rules(), 1..4), companion in rules()) {
+        fn a_store_gives_back_what_was_stored(sets in prop::collection::vec(rules(), 1..4), companion in rules()) {
             let blocks = RULES.div_ceil(64);
             let bits = |rules: &BTreeSet<usize>| RuleBits::from_rules(blocks, rules.iter().copied());
             let mut builder = BitStoreBuilder::new(bits(&companion));
             let stored: Vec<StoredBits> = sets.iter().map(|rules| builder.store(bits(rules).blocks())).collect();
             prop_assert_eq!(builder.store(bits(&sets[0]).blocks()), stored[0], "equal sets are stored once");
-            prop_assert_eq!(builder.store(&[]), StoredBits::NONE);
+            prop_assert_eq!(builder.store(RuleBits::new(blocks).blocks()), StoredBits::NONE);
             let store = builder.finish();
             for (rules, set) in sets.iter().zip(stored) {
-                let mut cursor = store.cursor(set);
                 let (mut found, mut common) = (BTreeSet::new(), BTreeSet::new());
                 for number in 0..blocks.div_ceil(64) {
-                    let (any, shared) = cursor.advance(number);
+                    let summary = store.summary(set, number);
                     for bit in 0..64 {
-                        let block = cursor.block(bit);
-                        prop_assert_eq!(block != 0, any & (1 << bit) != 0);
+                        let block = store.block(summary, bit);
+                        prop_assert_eq!(block != 0, summary.filled & (1 << bit) != 0);
                         let first = (number * 64 + bit as usize) * 64;
                         found.extend((0..64).filter(|at| block & (1 << at) != 0).map(|at| first + at));
-                        if shared & (1 << bit) != 0 {
+                        if summary.common & (1 << bit) != 0 {
                             common.insert(first / 64);
                         }
                     }

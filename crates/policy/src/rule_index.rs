@@ -2,9 +2,11 @@
 //!
 //! Every column has, for each value a session can have there, the set of rules that accept it; the sets
 //! are intersected, 64 rules at a time, in order of the rules. A summary level skips blocks in which
-//! no rule is left. The index only prunes: each rule it yields is checked by
-//! [`Criteria::check`](crate::criteria::Criteria::check), so that a set may hold too many rules, never
-//! too few.
+//! no rule is left.
+//!
+//! A set may hold too many rules, never too few: negated columns, wildcards and the like are not worth
+//! sets of their own. A rule with such a column is yielded as [`Candidate::Possible`], and the caller
+//! asks [`Criteria::check`]; all others match as they come, without a look at the rule.
 //!
 //! Most rules name addresses on at least one side. Those that name the session's own are few, and the
 //! summaries lead to them; those that name none on either side are few again, and have a set of their
@@ -18,11 +20,11 @@ use smallvec::SmallVec;
 use tags::TagId;
 
 use crate::address::FixedAddresses;
-use crate::address_group::{AddressBook, CarriedTags};
+use crate::address_group::{AddressBook, CarriedTags, Flattened};
 use crate::criteria::{AddressColumn, Criteria, Facts, ServiceColumn};
 use crate::interval_map::{IntervalMap, Sweep};
-use crate::rule_bits::{BitStore, BitStoreBuilder, Cursor, RuleBits, StoredBits};
-use crate::{AppId, AppKnowledge, RuleType, ZoneId};
+use crate::rule_bits::{BitStore, BitStoreBuilder, Block, RuleBits, StoredBits, Summary};
+use crate::{AppId, AppKnowledge, PortSet, RuleType, TagFilter, ZoneId};
 
 /// An index over the criteria of a rule base.
 #[derive(Clone, Debug)]
@@ -44,6 +46,19 @@ pub(crate) struct RuleIndex {
     /// By application; `None` where no rule but those for any application accepts it.
     apps: Vec<Option<RuleBits>>,
     any_app: RuleBits,
+    /// Rules that the sets say everything about, once the application is known.
+    exact: RuleBits,
+    /// Those of them that do not ask for an application.
+    exact_without_app: RuleBits,
+}
+
+/// A rule that the index yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Candidate {
+    /// It matches: [`Criteria::check`] would say [`Match::Sure`](crate::Match::Sure).
+    Certain(usize),
+    /// It may match.
+    Possible(usize),
 }
 
 /// The sets of `source` or of `destination`.
@@ -70,8 +85,9 @@ struct Services {
     store: BitStore,
 }
 
-/// The sets that hold one side of a session: one by its address, one more for each of its tags.
-type Sets<'a> = SmallVec<[Cursor<'a>; MAX_SETS]>;
+/// The sets that hold one side of a session: one by its address, one more for each of its tags. With
+/// each goes its summary of the blocks under way.
+type Sets = SmallVec<[(StoredBits, Summary); MAX_SETS]>;
 
 /// An address with more tags that rules ask for is decided without an index.
 const MAX_SETS: usize = 40;
@@ -134,60 +150,67 @@ impl RuleIndex {
                 })
                 .collect(),
             any_app: bits(&|rule| rule.applications.is_none()),
+            exact: bits(&|rule| rule.is_exact(book)),
+            exact_without_app: bits(&|rule| rule.applications.is_none() && rule.is_exact(book)),
             source: sources.clone().finish(destinations.any.clone()),
             destination: destinations.finish(sources.any),
         }
     }
 
-    /// Visits every rule that may match, in order, until a visit breaks.
+    /// Visits every rule that can match, in order, until a visit breaks.
     pub(crate) fn visit<B>(
         &self,
         facts: &Facts<'_>,
-        mut visit: impl FnMut(usize) -> ControlFlow<B>,
+        mut visit: impl FnMut(Candidate) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let (mut src, mut dst) = (Sets::new(), Sets::new());
         let fits = self.source.gather(&facts.src, &mut src) && self.destination.gather(&facts.dst, &mut dst);
         let Some((from, to, open)) = self.zones(facts.from, facts.to).filter(|_| fits) else {
-            return (0..self.rules).try_for_each(visit);
+            return (0..self.rules).map(Candidate::Possible).try_for_each(visit);
         };
-        let app = match facts.app {
-            AppKnowledge::Unknown => None,
-            AppKnowledge::Known(app) => Some(
-                self.apps
-                    .get(app.index())
-                    .and_then(Option::as_ref)
-                    .unwrap_or(&self.any_app),
-            ),
+        let (app, exact) = match facts.app {
+            AppKnowledge::Unknown => (None, &self.exact_without_app),
+            AppKnowledge::Known(app) => {
+                let named = self.apps.get(app.index()).and_then(Option::as_ref);
+                (Some(named.unwrap_or(&self.any_app)), &self.exact)
+            }
         };
-        let mut open = self.open_store.cursor(open);
-        let mut service = self.services.cursor(facts.tuple.protocol, facts.tuple.dport);
+        let service = self.services.set(facts.tuple.protocol, facts.tuple.dport);
         for word in 0..self.summary {
-            let (named_src, half_src) = advance(&mut src, word);
-            let (named_dst, half_dst) = advance(&mut dst, word);
-            let (open_both, _) = open.advance(word);
-            service.advance(word);
+            let named_src = self.source.advance(&mut src, word);
+            let named_dst = self.destination.advance(&mut dst, word);
+            let open = self.open_store.summary(open, word).filled;
             // Both sides named, or one named and the other open, or both open.
-            let mut left = (named_src & named_dst) | half_src | half_dst | open_both;
+            let mut left = (named_src.filled & named_dst.filled) | named_src.common | named_dst.common | open;
             while left != 0 {
                 let bit = left.trailing_zeros();
                 left &= left.wrapping_sub(1);
                 let block = word.wrapping_mul(64).wrapping_add(bit as usize);
                 let mut rules = from.block(block) & to.block(block);
-                rules &= self.source.any.block(block) | union(&src, bit);
-                rules &= self.destination.any.block(block) | union(&dst, bit);
+                rules &= self.source.block(&src, block, bit);
+                if rules == 0 {
+                    continue;
+                }
+                rules &= self.destination.block(&dst, block, bit);
                 if let Some(app) = app {
                     rules &= app.block(block);
                 }
                 if rules == 0 {
                     continue;
                 }
-                rules &= self.services.any.block(block) | service.block(bit);
+                rules &= self.services.block(service, block, bit);
                 while rules != 0 {
                     let rule = block
                         .wrapping_mul(64)
                         .wrapping_add(rules.trailing_zeros() as usize);
-                    rules &= rules.wrapping_sub(1);
-                    visit(rule)?;
+                    let lowest = rules & rules.wrapping_neg();
+                    rules ^= lowest;
+                    let certain = exact.block(block) & lowest != 0;
+                    visit(if certain {
+                        Candidate::Certain(rule)
+                    } else {
+                        Candidate::Possible(rule)
+                    })?;
                 }
             }
         }
@@ -206,38 +229,67 @@ impl RuleIndex {
     }
 }
 
-fn advance(sets: &mut Sets<'_>, word: usize) -> (u64, u64) {
-    let mut all = (0, 0);
-    for set in sets {
-        let (any, common) = set.advance(word);
-        all = (all.0 | any, all.1 | common);
-    }
-    all
-}
-
-fn union(sets: &Sets<'_>, bit: u32) -> u64 {
-    sets.iter().fold(0, |all, set| all | set.block(bit))
-}
-
 impl Side {
     /// Gathers the sets that hold an address; `false` where they are too many.
-    fn gather<'a>(&'a self, carried: &CarriedTags<'_>, sets: &mut Sets<'a>) -> bool {
+    fn gather(&self, carried: &CarriedTags<'_>, sets: &mut Sets) -> bool {
         let by_address = self.by_address.get(carried.address).copied();
-        sets.push(self.store.cursor(by_address.unwrap_or(StoredBits::NONE)));
+        sets.push((by_address.unwrap_or(StoredBits::NONE), Summary::default()));
         for tag in carried.iter() {
-            let number = usize::try_from(tag.as_raw()).unwrap_or(usize::MAX);
-            match self.by_tag.get(number) {
+            match self.by_tag.get(tag.as_raw() as usize) {
                 None | Some(&StoredBits::NONE) => {}
                 Some(_) if sets.len() == MAX_SETS => return false,
-                Some(&set) => sets.push(self.store.cursor(set)),
+                Some(&set) => sets.push((set, Summary::default())),
             }
         }
         true
+    }
+
+    /// Moves to the next 64 blocks. Returns the summary of the union.
+    fn advance(&self, sets: &mut Sets, word: usize) -> Summary {
+        let mut all = Summary::default();
+        for (set, summary) in sets {
+            *summary = self.store.summary(*set, word);
+            all.filled |= summary.filled;
+            all.common |= summary.common;
+        }
+        all
+    }
+
+    /// The rules of a block that accept the address.
+    fn block(&self, sets: &Sets, block: usize, bit: u32) -> Block {
+        sets.iter().fold(self.any.block(block), |rules, &(_, summary)| {
+            rules | self.store.block(summary, bit)
+        })
     }
 }
 
 /// How many ports a protocol has.
 const PORTS: usize = 1 << 16;
+
+impl Criteria {
+    /// Whether the sets hold the rule exactly where its columns accept a session, once the application is
+    /// known.
+    fn is_exact(&self, book: &AddressBook) -> bool {
+        let service = match &self.service {
+            ServiceColumn::Any => true,
+            ServiceColumn::ApplicationDefault => false,
+            ServiceColumn::Of(services) => services
+                .iter()
+                .all(|service| service.source_ports == PortSet::any()),
+        };
+        service && self.categories.is_none() && self.source.is_exact(book) && self.destination.is_exact(book)
+    }
+}
+
+impl AddressColumn {
+    fn is_exact(&self, book: &AddressBook) -> bool {
+        let simple = |members: &Flattened| {
+            let mut filters = members.dynamic.iter().filter_map(|&group| book.filter(group));
+            members.fixed.wildcards.is_empty() && filters.all(TagFilter::asks_for_any)
+        };
+        !self.negate && self.members.as_ref().is_none_or(simple)
+    }
+}
 
 /// A side whose companion is not known yet.
 #[derive(Clone, Debug)]
@@ -269,7 +321,7 @@ impl SideDraft {
                 any.set(rule, true);
                 continue;
             }
-            for tag in filters().flat_map(crate::TagFilter::tags) {
+            for tag in filters().flat_map(TagFilter::tags) {
                 by_tag.entry(tag).or_default().push(rule);
             }
             fixed.entry(&members.fixed).or_default().push(rule);
@@ -354,7 +406,7 @@ impl Services {
             let [tcp, udp] = &mut changes;
             for (changes, protocol) in [(tcp, IpProtocol::TCP), (udp, IpProtocol::UDP)] {
                 let ports = services.iter().filter(|service| service.protocol == protocol);
-                for &(first, last) in crate::PortSet::union(ports.map(|service| &service.ports)).ranges() {
+                for &(first, last) in PortSet::union(ports.map(|service| &service.ports)).ranges() {
                     changes.entry(first.into()).or_default().push((number, true));
                     let beyond = usize::from(last).saturating_add(1);
                     changes.entry(beyond).or_default().push((number, false));
@@ -383,13 +435,19 @@ impl Services {
         }
     }
 
-    fn cursor(&self, protocol: IpProtocol, dport: u16) -> Cursor<'_> {
+    /// The set for a port.
+    fn set(&self, protocol: IpProtocol, dport: u16) -> StoredBits {
         let sets = match protocol {
             IpProtocol::TCP => self.tcp.as_slice(),
             IpProtocol::UDP => &self.udp,
             _ => &[],
         };
-        let set = sets.get(usize::from(dport)).copied();
-        self.store.cursor(set.unwrap_or(StoredBits::NONE))
+        sets.get(usize::from(dport)).copied().unwrap_or(StoredBits::NONE)
+    }
+
+    /// The rules of a block that accept the port.
+    fn block(&self, set: StoredBits, block: usize, bit: u32) -> Block {
+        let summary = self.store.summary(set, block / 64);
+        self.any.block(block) | self.store.block(summary, bit)
     }
 }

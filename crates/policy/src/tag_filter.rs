@@ -95,6 +95,15 @@ impl TagFilter {
         self.0.matches(&has)
     }
 
+    /// Whether carrying any one of the tags it names is all it asks for.
+    pub(crate) fn asks_for_any(&self) -> bool {
+        match &self.0 {
+            Expression::Tag(_) => true,
+            Expression::Any(parts) => parts.iter().all(|part| matches!(part, Expression::Tag(_))),
+            Expression::Not(_) | Expression::All(_) => false,
+        }
+    }
+
     /// Every tag the filter names, in order of their ids, each once.
     pub fn tags(&self) -> Vec<TagId> {
         let mut tags = Vec::new();

@@ -79,10 +79,14 @@ impl RuleBase {
         base
     }
 
-    /// Forty sites of a /16 each, networks in them, hosts in those.
+    /// Forty sites of a /16 each, networks in them, hosts in those; and every fourth is anywhere.
     fn add_objects(&mut self, random: &mut Random) {
         for _ in 0..OBJECTS {
-            let site = 0x0a00_0000 | random.below(40) << 16;
+            let site = if random.percent(25) {
+                random.below(0xdf00) << 16
+            } else {
+                0x0a00_0000 | random.below(40) << 16
+            };
             let network = site | random.below(64) << 8;
             let (bits, length) = match random.below(100) {
                 0..3 => (site, 16),
