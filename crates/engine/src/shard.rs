@@ -6,6 +6,8 @@
 
 mod ageing;
 mod listing;
+#[cfg(test)]
+mod model;
 
 use std::time::Duration;
 

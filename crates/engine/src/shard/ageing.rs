@@ -47,7 +47,7 @@ impl Shard {
     fn current(&mut self, due: &Due) -> Option<&mut Session> {
         self.sessions
             .get_mut(due.slot)
-            .filter(|session| session.id == due.session_id && session.queued == due.at)
+            .filter(|session| speaks_of(due, session))
     }
 
     /// Removes a session and logs its end, where that was not done before.
@@ -135,6 +135,17 @@ impl Shard {
                 session_id: session.id,
                 slot,
             });
+            let sessions = &self.sessions;
+            self.deadlines.prune(sessions.len(), |due| {
+                sessions
+                    .get(due.slot)
+                    .is_some_and(|session| speaks_of(due, session))
+            });
         }
     }
+}
+
+/// Whether a queue entry is the session's live one.
+fn speaks_of(due: &Due, session: &Session) -> bool {
+    session.id == due.session_id && session.queued == due.at
 }
