@@ -131,10 +131,10 @@ fn reply(
 }
 
 /// The first question with a listed name whose action is more than letting it through in silence.
-pub(crate) fn listed_question<'m>(
+pub(crate) fn listed_question(
     domains: &DomainSet,
     profile: &SpywareProfile,
-    mut questions: impl Iterator<Item = Question<'m>>,
+    mut questions: impl Iterator<Item = Question>,
 ) -> Option<Listed> {
     questions
         .find_map(|question| listed_name(domains, profile, &question.name, question.name, question.qtype))

@@ -44,7 +44,7 @@ pub(crate) fn looks_like_dns(payload: &[u8], own_port: bool) -> bool {
 }
 
 /// The first question of what may be a query or a response.
-pub(crate) fn first_question(payload: &[u8]) -> Option<Question<'_>> {
+pub(crate) fn first_question(payload: &[u8]) -> Option<Question> {
     let header = Header::parse(payload)?;
     let plausible = header.questions == 1 && header.records() <= payload.len() / MIN_RECORD;
     plausible
@@ -53,7 +53,7 @@ pub(crate) fn first_question(payload: &[u8]) -> Option<Question<'_>> {
         .map(|(question, _)| question)
 }
 
-impl Question<'_> {
+impl Question {
     /// Whether this asks for a `NetBIOS` name: half-bytes as letters, and a type of its own (RFC 1002 §4.2.1.2).
     pub(crate) fn netbios(&self) -> bool {
         let encoded =
@@ -65,7 +65,7 @@ impl Question<'_> {
 }
 
 /// Whether a question makes sense. Nobody asks for the root but in the Internet class, and no type is 0.
-fn likely(question: &Question<'_>) -> bool {
+fn likely(question: &Question) -> bool {
     question.qtype != 0 && (question.name != DomainName::ROOT || question.qclass == CLASS_IN)
 }
 

@@ -87,17 +87,13 @@ impl Header {
 
 /// One entry of the question section.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'m> {
+pub struct Question {
     /// The name asked, in the case it was asked in.
     pub name: DomainName,
     /// QTYPE.
     pub qtype: u16,
     /// QCLASS.
     pub qclass: u16,
-    /// The whole entry as it stands in the message.
-    pub raw: &'m [u8],
-    /// Where in the message the entry begins.
-    pub(crate) offset: usize,
 }
 
 /// What the OPT pseudo-record says (RFC 6891 §6.1).
@@ -158,7 +154,7 @@ pub(crate) fn skip_name(message: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Reads the question at `at`.
-pub(crate) fn question(message: &[u8], at: usize) -> Option<(Question<'_>, usize)> {
+pub(crate) fn question(message: &[u8], at: usize) -> Option<(Question, usize)> {
     let fixed = skip_name(message, at)?;
     let (name, _) = DomainName::from_message(message, at).ok()?;
     let &[t0, t1, c0, c1] = message.get(fixed..)?.first_chunk::<4>()?;
@@ -167,8 +163,6 @@ pub(crate) fn question(message: &[u8], at: usize) -> Option<(Question<'_>, usize
         name,
         qtype: u16::from_be_bytes([t0, t1]),
         qclass: u16::from_be_bytes([c0, c1]),
-        raw: message.get(at..end)?,
-        offset: at,
     };
     Some((question, end))
 }

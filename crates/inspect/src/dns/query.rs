@@ -14,7 +14,6 @@ pub(super) const MIN_RECORD: usize = 11;
 pub struct Query<'m> {
     message: &'m [u8],
     header: Header,
-    questions_end: usize,
     edns: Option<Edns>,
 }
 
@@ -44,7 +43,6 @@ pub fn parse_query(message: &[u8]) -> Option<Query<'_>> {
     Some(Query {
         message,
         header,
-        questions_end: at,
         edns: find_edns(message, at, header.records().min(MAX_RECORDS)),
     })
 }
@@ -89,20 +87,13 @@ impl<'m> Query<'m> {
     }
 
     /// What is asked, one to four questions.
-    pub fn questions(&self) -> impl Iterator<Item = Question<'m>> + use<'m> {
+    pub fn questions(&self) -> impl Iterator<Item = Question> + Clone + use<'m> {
         questions(self.message, self.header.questions)
-    }
-
-    /// The question section as it stands in the message.
-    pub fn question_bytes(&self) -> &'m [u8] {
-        self.message
-            .get(HEADER_LEN..self.questions_end)
-            .unwrap_or_default()
     }
 }
 
 /// The first `count` questions of a message whose question section was checked.
-pub(super) fn questions(message: &[u8], count: u16) -> impl Iterator<Item = Question<'_>> {
+pub(super) fn questions(message: &[u8], count: u16) -> impl Iterator<Item = Question> + Clone {
     let mut at = HEADER_LEN;
     (0..count).map_while(move |_| {
         let (question, end) = question(message, at)?;

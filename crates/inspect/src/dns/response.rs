@@ -144,15 +144,8 @@ impl<'m> Response<'m> {
     }
 
     /// What was asked: one to four questions.
-    pub fn questions(&self) -> impl Iterator<Item = Question<'m>> + use<'m> {
+    pub fn questions(&self) -> impl Iterator<Item = Question> + Clone + use<'m> {
         questions(self.message, self.header.questions)
-    }
-
-    /// The question section as it stands in the message.
-    pub fn question_bytes(&self) -> &'m [u8] {
-        self.message
-            .get(HEADER_LEN..self.questions_end)
-            .unwrap_or_default()
     }
 
     /// The names that the asked name is an alias of, in order, at most [`MAX_ALIASES`].

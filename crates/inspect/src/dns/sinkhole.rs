@@ -35,7 +35,6 @@ pub fn sinkhole_reply(query: &Query<'_>, answer: &SinkholeAnswer, out: &mut Vec<
         id: query.id(),
         flags: query.flags(),
         edns: query.edns(),
-        question_bytes: query.question_bytes(),
     }
     .write(query.questions(), answer, out);
 }
@@ -47,23 +46,21 @@ pub fn sinkhole_response(response: &Response<'_>, answer: &SinkholeAnswer, out: 
         id: response.id(),
         flags: response.flags(),
         edns: response.edns(),
-        question_bytes: response.question_bytes(),
     }
     .write(response.questions(), answer, out);
 }
 
 /// What the reply takes over from the message it answers.
-struct Reply<'m> {
+struct Reply {
     id: u16,
     flags: Flags,
     edns: Option<Edns>,
-    question_bytes: &'m [u8],
 }
 
-impl Reply<'_> {
-    fn write<'m>(
+impl Reply {
+    fn write(
         &self,
-        questions: impl Iterator<Item = Question<'m>>,
+        questions: impl Iterator<Item = Question> + Clone,
         answer: &SinkholeAnswer,
         out: &mut Vec<u8>,
     ) {
@@ -73,12 +70,18 @@ impl Reply<'_> {
         out.extend_from_slice(&self.id.to_be_bytes());
         out.extend_from_slice(&flags.to_be_bytes());
         out.extend_from_slice(&[0; 8]);
-        out.extend_from_slice(self.question_bytes);
         let mut asked = 0_u16;
+        for question in questions.clone() {
+            asked = asked.saturating_add(1);
+            write_question(&question, out);
+        }
+        let mut owner = HEADER_LEN;
         let mut answers = 0_u16;
         for question in questions {
-            asked = asked.saturating_add(1);
-            answers = answers.saturating_add(self.answer_one(&question, answer, out));
+            answers = answers.saturating_add(self.answer_one(&question, owner, answer, out));
+            owner = owner
+                .saturating_add(question.name.as_wire().len())
+                .saturating_add(4);
         }
         let additionals = u16::from(self.edns.is_some());
         if let Some(edns) = self.edns {
@@ -92,8 +95,14 @@ impl Reply<'_> {
         }
     }
 
-    /// Appends the records that answer one question; returns how many.
-    fn answer_one(&self, question: &Question<'_>, answer: &SinkholeAnswer, out: &mut Vec<u8>) -> u16 {
+    /// Appends the records that answer one question, whose name stands at `owner`; returns how many.
+    fn answer_one(
+        &self,
+        question: &Question,
+        owner: usize,
+        answer: &SinkholeAnswer,
+        out: &mut Vec<u8>,
+    ) -> u16 {
         if question.qclass != CLASS_IN {
             return 0;
         }
@@ -109,7 +118,6 @@ impl Reply<'_> {
             }
             _ => return 0,
         };
-        let owner = question.offset;
         // Aliasing a name to itself would send the client in a circle.
         let alias = answer
             .fqdn
@@ -134,6 +142,14 @@ impl Reply<'_> {
         // Two records of 12 bytes, an IPv6 address and an OPT record.
         used.saturating_add(length).saturating_add(2 * 12 + 16 + 11) <= limit
     }
+}
+
+/// Appends a question as it was asked. A compressed name is written out: what its pointers led to may not
+/// stand in the reply.
+fn write_question(question: &Question, out: &mut Vec<u8>) {
+    out.extend_from_slice(question.name.as_wire());
+    out.extend_from_slice(&question.qtype.to_be_bytes());
+    out.extend_from_slice(&question.qclass.to_be_bytes());
 }
 
 /// Appends a record whose owner is the name at offset `owner`.

@@ -259,3 +259,23 @@ proptest! {
         prop_assert_eq!(splitter.pending(), 0);
     }
 }
+
+/// A pointer may lead into labels that run on over it, into what stands behind the question. Servers
+/// answer such queries, so they are matched; the reply must not depend on bytes that it does not have.
+#[test]
+fn a_name_that_runs_over_its_own_pointer_is_answered_as_it_was_read() {
+    let mut bytes = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\x01".to_vec();
+    bytes.extend_from_slice(b"\x03a\x06b\xc0\x0e\0\x01\0\x01");
+    bytes.extend_from_slice(b"\0\0\x29\x10\0\0\0\0\0\0\0");
+    let query = parse_query(&bytes).unwrap();
+    let mut out = Vec::new();
+    sinkhole_reply(&query, &guide(), &mut out);
+    let reply = parse_response(&out).expect("a reply");
+    let names = |questions: &mut dyn Iterator<Item = Question>| -> Vec<_> {
+        questions
+            .map(|question| (question.name, question.qtype, question.qclass))
+            .collect()
+    };
+    assert_eq!(names(&mut reply.questions()), names(&mut query.questions()));
+    assert_eq!((reply.aliases().count(), reply.addresses().count()), (1, 1));
+}
