@@ -26,6 +26,11 @@ impl Shard {
             session.ended_by(SessionEndReason::AgedOut);
             self.close(env, now, due.slot, out);
         }
+        self.count_lost_fragments(now);
+    }
+
+    /// Counts the fragments whose datagram ran out of time, or had to make room for others.
+    fn count_lost_fragments(&mut self, now: Timestamp) {
         for (fault, note) in self.fragments.expire(now) {
             self.counters.dropped(fragment_reason(fault), note.frames());
         }
@@ -40,6 +45,7 @@ impl Shard {
             }
             self.close(env, now, slot, out);
         }
+        self.count_lost_fragments(now);
         self.fragments.drain().iter().map(FragmentNote::frames).sum()
     }
 
