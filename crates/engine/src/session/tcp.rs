@@ -131,6 +131,9 @@ impl TcpTracker {
             return self.synchronise(segment, direction);
         }
         if !self.half(direction).seen {
+            if !self.answers(segment, direction) {
+                return Segment::OutOfWindow;
+            }
             self.first_of_half(segment, direction);
         }
         if !self.in_window(segment, direction) {
@@ -159,6 +162,23 @@ impl TcpTracker {
             return Segment::Fin;
         }
         Segment::Accepted
+    }
+
+    /// Whether the first segment of a side, no SYN, answers what the other side has said. The client of an
+    /// unanswered SYN believes only what acknowledges it (RFC 9293 §3.10.7.3); who has acknowledged something
+    /// accepts only what is near it.
+    fn answers(&self, segment: &Tcp<'_>, direction: Direction) -> bool {
+        let other = self.half(direction.reversed());
+        if self.state == TcpState::Opening && direction == Direction::ServerToClient {
+            let acknowledged = segment.ack.wrapping_sub(self.isn);
+            let sent = other.end.wrapping_sub(self.isn);
+            return segment.flags.ack() && (1..=sent).contains(&acknowledged);
+        }
+        let Some(expected) = other.acked else {
+            return true;
+        };
+        let limit = self.half(direction).limit;
+        !after(segment.seq, limit) && !after(expected.wrapping_sub(other.window), end_of(segment))
     }
 
     fn synchronise(&mut self, segment: &Tcp<'_>, direction: Direction) -> Segment {
