@@ -9,7 +9,7 @@ mod tcp_tests;
 
 use inspect::{AppDetector, ServerNameFinder};
 use logs::SessionEndReason;
-use packet::{DomainName, FlowKey, IpProtocol, MacAddr, Timestamp};
+use packet::{DomainName, FlowKey, IpProtocol, MacAddr, Tcp, Timestamp};
 use policy::{AppId, InterfaceId, SessionTimeouts};
 use tags::{Stamp, TagSet};
 
@@ -175,6 +175,15 @@ impl Session {
         if let Some(traffic) = self.traffic.get_mut(direction.index()) {
             traffic.packets = traffic.packets.saturating_sub(1);
             traffic.bytes = traffic.bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Where a direction's bytes begin, of which `tcp` are the first that are seen: behind what its sender is
+    /// known to have sent. So a first segment that is early or late hides nothing.
+    pub(crate) fn first_byte(&self, tcp: &Tcp<'_>, direction: Direction) -> u32 {
+        match &self.tcp {
+            Some(tracker) if tracker.heard(direction) => tracker.next_seq(direction),
+            _ => tcp.seq.wrapping_add(u32::from(tcp.flags.syn())),
         }
     }
 

@@ -66,7 +66,7 @@ pub(crate) fn segment(
     if session.not_dns || tcp.payload.is_empty() {
         return None;
     }
-    if session.dns_stream.is_none() && !worth_a_stream(session, tcp) {
+    if session.dns_stream.is_none() && !worth_a_stream(session, tcp, scene.direction) {
         session.not_dns = true;
         return None;
     }
@@ -87,10 +87,12 @@ pub(crate) fn segment(
     }
 }
 
-/// The common case decided without a stream: a first segment that is plainly something else.
-fn worth_a_stream(session: &Session, tcp: &Tcp<'_>) -> bool {
+/// The common case decided without a stream: a first segment that is plainly something else. One that is
+/// ahead of its stream's beginning tells nothing yet.
+fn worth_a_stream(session: &Session, tcp: &Tcp<'_>, direction: Direction) -> bool {
     let first_of_session = session.detector_seq.iter().flatten().count() <= 1;
-    !first_of_session || dns::looks_like_dns_tcp(tcp.payload) != Likeness::No
+    let at_beginning = tcp.seq.wrapping_add(u32::from(tcp.flags.syn())) == session.first_byte(tcp, direction);
+    !first_of_session || !at_beginning || dns::looks_like_dns_tcp(tcp.payload) != Likeness::No
 }
 
 fn read(
@@ -108,7 +110,7 @@ fn read(
     };
     let first = tcp.seq.wrapping_add(u32::from(tcp.flags.syn()));
     if !half.started {
-        half.assembler.start(first);
+        half.assembler.start(session.first_byte(tcp, direction));
         half.started = true;
     }
     scene.replies.clear();

@@ -42,13 +42,14 @@ pub(crate) fn payload(
 /// The part of a segment that continues what was seen; nothing where it is old or a hole lies before it.
 fn in_order<'a>(session: &mut Session, tcp: &Tcp<'a>, direction: Direction) -> &'a [u8] {
     let first = tcp.seq.wrapping_add(u32::from(tcp.flags.syn()));
+    let beginning = session.first_byte(tcp, direction);
     let Some(wanted) = session.detector_seq.get_mut(direction.index()) else {
         return &[];
     };
     if tcp.payload.is_empty() {
         return &[];
     }
-    let expected = *wanted.get_or_insert(first);
+    let expected = *wanted.get_or_insert(beginning);
     if after(first, expected) {
         return &[];
     }
