@@ -193,6 +193,25 @@ impl Lab {
 
     /// Sends one Ethernet frame; what its records tag is in force before the next one.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Fate {
+        let verdict = self.take(bytes);
+        let sent: Vec<Vec<u8>> = self.out.emissions().map(|sent| sent.bytes.to_vec()).collect();
+        self.forward();
+        match verdict {
+            None => Fate::Held,
+            Some(Verdict::Answered) => Fate::Answered(sent),
+            Some(Verdict::Forward(_)) => {
+                assert_eq!(sent, [b""; 0], "a packet that goes on is not answered");
+                Fate::Forwarded
+            }
+            Some(Verdict::Drop(reason)) => {
+                assert_eq!(sent, [b""; 0], "a drop is silent");
+                Fate::Dropped(reason.name())
+            }
+        }
+    }
+
+    /// The way of a frame through the engine, and nothing else; `None` where it is held.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Option<Verdict> {
         self.frames += 1;
         let packet = parse(LinkType::Ethernet, bytes, bytes.len(), Checksums::Verify).unwrap();
         let frame = Frame {
@@ -206,28 +225,16 @@ impl Lab {
         };
         let (ruleset, tags, sides) = (&self.ruleset, &self.tags, &self.sides);
         let env = Env { ruleset, tags, sides };
-        let verdict = match place(&packet, WIRE, 0) {
+        match place(&packet, WIRE, 0) {
             Placement::Flow(shard, flow) => {
-                self.shards[shard.index()].packet(&env, self.now, &frame, &flow, &mut self.out)
+                let shard = &mut self.shards[shard.index()];
+                Some(shard.packet(&env, self.now, &frame, &flow, &mut self.out))
             }
-            Placement::Stateless(shard) => self.shards[shard.index()].stateless(&env, &frame),
+            Placement::Stateless(shard) => Some(self.shards[shard.index()].stateless(&env, &frame)),
             Placement::Fragment(shard) => {
                 let whole = self.shards[shard.index()].fragment(self.now, WIRE, &frame);
                 assert!(whole.is_none(), "no story completes a datagram");
-                return Fate::Held;
-            }
-        };
-        let sent: Vec<Vec<u8>> = self.out.emissions().map(|sent| sent.bytes.to_vec()).collect();
-        self.forward();
-        match verdict {
-            Verdict::Forward(_) => {
-                assert_eq!(sent, [b""; 0], "a packet that goes on is not answered");
-                Fate::Forwarded
-            }
-            Verdict::Answered => Fate::Answered(sent),
-            Verdict::Drop(reason) => {
-                assert_eq!(sent, [b""; 0], "a drop is silent");
-                Fate::Dropped(reason.name())
+                None
             }
         }
     }

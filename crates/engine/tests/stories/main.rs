@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod allocation;
 mod dns_over_tcp;
 mod lab;
 mod quarantine;
