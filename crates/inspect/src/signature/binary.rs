@@ -73,6 +73,22 @@ pub(super) fn is_ike(payload: &[u8]) -> bool {
         && length == Some(message.len())
 }
 
+/// The shortest packet that opens an `OpenVPN` session, in bytes.
+pub(super) const OPEN_VPN_RESET: usize = 14;
+
+/// Whether an `OpenVPN` client opens a session (opcode 7 or 10) and its server answers (opcode 8).
+pub(super) fn open_vpn_pair(client: &[u8], server: &[u8]) -> bool {
+    matches!(client.first(), Some(0x38 | 0x50)) && server.first() == Some(&0x40)
+}
+
+/// Whether a packet of control or acknowledgement (opcodes 4 and 5) carries the session id of the reset that
+/// the same side sent before it.
+pub(super) fn open_vpn_continues(reset: &[u8], next: &[u8]) -> bool {
+    matches!(reset.first(), Some(0x38 | 0x40 | 0x50))
+        && matches!(next.first(), Some(0x20 | 0x28))
+        && next.get(1..9).is_some_and(|id| reset.get(1..9) == Some(id))
+}
+
 /// RADIUS (RFC 2865 §3): known code, own length, attributes that fill it. A cut frame is judged on what is there.
 pub(super) fn is_radius(known_port: bool, payload: &[u8]) -> bool {
     let (Some(code), Some(length)) = (payload.first(), u16_at(payload, 2).map(usize::from)) else {

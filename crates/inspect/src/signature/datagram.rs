@@ -130,12 +130,11 @@ fn tunnels(ports: Ports, heard: Heard<'_>, payload: &[u8]) -> Option<Application
     if is_wireguard(payload) {
         return Some(Application::Wireguard);
     }
-    // The client resets the session with an opcode of 7 or 10, the server answers with 8.
-    let opens = |bytes: &[u8]| matches!(bytes.first(), Some(0x38 | 0x50));
-    let answers = |bytes: &[u8]| matches!(bytes.first(), Some(0x40));
-    let both = opens(heard.other) && answers(payload) || answers(heard.other) && opens(payload);
-    let long_enough = payload.len() >= 14;
-    let openvpn = long_enough && (both || ports.either(1194) && (opens(payload) || answers(payload)));
+    let openvpn = payload.len() >= binary::OPEN_VPN_RESET
+        && (binary::open_vpn_pair(heard.other, payload)
+            || binary::open_vpn_pair(payload, heard.other)
+            || binary::open_vpn_continues(heard.same, payload)
+            || ports.either(1194) && matches!(payload.first(), Some(0x38 | 0x40 | 0x50)));
     openvpn.then_some(Application::OpenVpn)
 }
 

@@ -28,7 +28,19 @@ pub(crate) fn stream(
         .or_else(|| file_and_data(ports, client, server))
         .or_else(|| kerberos_or_ldap(ports, seen))
         .or_else(|| text::is_syslog(ports, seen).then_some(Application::Syslog))
+        .or_else(|| is_open_vpn(client, server).then_some(Application::OpenVpn))
         .or_else(|| is_dns(seen, complete).then_some(Application::Dns))
+}
+
+/// `OpenVPN` puts the length of each packet in front of it.
+fn is_open_vpn(client: &[u8], server: &[u8]) -> bool {
+    let sent = |stream: &[u8]| u16_at(stream, 0).is_some_and(|length| (14..=512).contains(&length));
+    sent(client)
+        && sent(server)
+        && binary::open_vpn_pair(
+            client.get(2..).unwrap_or_default(),
+            server.get(2..).unwrap_or_default(),
+        )
 }
 
 fn is_dns(seen: &[u8], complete: bool) -> bool {

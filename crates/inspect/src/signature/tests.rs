@@ -264,6 +264,31 @@ fn some_show_only_in_sequence() {
     );
 }
 
+/// One side alone: what follows the reset carries the same session id. Over TCP each packet stands behind
+/// its length.
+#[test]
+fn open_vpn_shows_by_one_side_alone_and_over_tcp() {
+    let reset = b"\x38\x33\x48\x57\x70\x3d\x96\xdb\x39\0\0\0\0\0";
+    let hello = b"\x20\x33\x48\x57\x70\x3d\x96\xdb\x39\0\0\0\0\x01\x16\x03\x01";
+    let said: [(bool, &[u8]); 2] = [(CLIENT, reset), (CLIENT, hello)];
+    assert_eq!(
+        recognise(IpProtocol::UDP, ports(443), &said),
+        is(Application::OpenVpn)
+    );
+    let other = b"\x20\x33\x48\x57\x70\x3d\x96\xdb\x38\0\0\0\0\x01\x16\x03\x01";
+    let said: [(bool, &[u8]); 2] = [(CLIENT, reset), (CLIENT, other)];
+    assert_eq!(
+        recognise(IpProtocol::UDP, ports(443), &said),
+        Recognition::NeedMore
+    );
+    let framed = |packet: &[u8]| [&u16::try_from(packet.len()).unwrap().to_be_bytes(), packet].concat();
+    let answer = b"\x40\x9a\xd7\x47\xbe\xb2\x4d\x8a\x1b\x01\0\0\0\0\x33\x48\x57\x70\x3d\x96\xdb\x39\0\0\0\0";
+    assert_eq!(
+        tcp(443, &[(CLIENT, &framed(reset)), (SERVER, &framed(answer))]),
+        is(Application::OpenVpn)
+    );
+}
+
 #[test]
 fn what_is_nothing_known_ends_as_unknown() {
     let noise: [u8; 64] = std::array::from_fn(|n| u8::try_from(n * 37 % 251).unwrap() | 0x80);
