@@ -5,8 +5,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use logs::Body;
 use packet::{FlowKey, FlowTuple, VlanTags};
 use policy::{
-    Action, AntiSpoof, Ethertypes, Policy, PolicyBuilder, RuleId, SecurityRuleDraft, SymbolsBuilder, VlanSet,
-    WireSpec, ZoneDraft, ZoneId,
+    Action, AntiSpoof, Ethertypes, Policy, PolicyBuilder, RuleId, SecurityRuleDraft, Symbol, SymbolsBuilder,
+    VlanSet, WireSpec, ZoneDraft, ZoneId,
 };
 use proptest::prelude::*;
 use tags::{TagLimits, TagNames, TagStore};
@@ -171,14 +171,25 @@ fn session(flow: u8, id: u64, now: Timestamp) -> Session {
         detector_seq: [None; 2],
         id,
         start: now,
-        rule: RuleId(0),
-        action: Action::Allow,
-        provisional: false,
-        name_matters: false,
-        zones: [ZoneId(0); 2],
+        layer: 0,
+        ruling: Ruling {
+            rule: RuleId(0),
+            name: Symbol::EMPTY,
+            action: Action::Allow,
+            provisional: false,
+            name_matters: false,
+            log_setting: None,
+            log_end: true,
+        },
+        zones: Zones {
+            ids: [ZoneId(0); 2],
+            names: [Symbol::EMPTY; 2],
+        },
         interfaces: [InterfaceId(0), InterfaceId(1)],
         end_reason: None,
         client_mac: None,
+        source_told: now,
+        carrier: false,
         taggable: true,
         from_inside: true,
         sinkholed_query: false,
@@ -213,7 +224,12 @@ proptest! {
         let ruleset = Ruleset::new(policy(), inspect::domains::DomainSetBuilder::new(0).build(), 1);
         let tags = TagStore::new(Arc::new(TagNames::new()), TagLimits::default());
         let sides = Sides::new(Vec::new(), ruleset.policy(), Wire(0));
-        let env = Env { ruleset: &ruleset, tags: &tags, sides: &sides };
+        let env = Env {
+            ruleset: &ruleset,
+            tags: &tags,
+            sides: &sides,
+            adopting: false,
+        };
         let limits = ShardLimits { sessions: CAPACITY, fragments: FragmentLimits::default() };
         let (mut shard, mut naive, mut out) = (Shard::new(limits), Naive::default(), Outputs::default());
         let mut now = Timestamp::from_secs(1000);
@@ -301,6 +317,7 @@ fn deadlines_of_sessions_that_are_gone_do_not_pile_up() {
         ruleset: &ruleset,
         tags: &tags,
         sides: &sides,
+        adopting: false,
     };
     let limits = ShardLimits {
         sessions: CAPACITY,

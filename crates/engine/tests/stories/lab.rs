@@ -14,7 +14,7 @@ use logs::{
 use packet::{Checksums, FragmentLimits, LinkType, Timestamp, Wire, parse};
 use policy::{
     Action, AddressGroup, AddressRef, AntiSpoof, AppId, Criterion, DnsAction, Ethertypes, GroupMembers,
-    ListId, LogSettingId, Policy, PolicyBuilder, SecurityRuleDraft, Settings, Sinkhole, SpywareProfile,
+    ListId, LogSetting, Policy, PolicyBuilder, SecurityRuleDraft, Settings, Sinkhole, SpywareProfile,
     SymbolsBuilder, TagFilter, VlanSet, WireSpec, ZoneDraft,
 };
 use serde_json::Value;
@@ -105,7 +105,7 @@ impl Plan {
         }
         builder.add_rule(SecurityRuleDraft {
             spyware: Some(spyware),
-            log_setting: Some(LogSettingId(0)),
+            log_setting: Some(PROFILE),
             ..SecurityRuleDraft::new(symbols.intern("all"), Action::Allow)
         });
         builder.build(Arc::new(symbols.freeze())).unwrap()
@@ -130,12 +130,16 @@ fn forwarding(tags: &TagNames) -> ForwarderConfig {
     };
     ForwarderConfig {
         profiles: ForwardingProfiles::new(vec![ForwardingProfile {
+            id: PROFILE,
             name: "Infected-Host-LF".into(),
             match_list: vec![entry],
         }]),
         ..ForwarderConfig::default()
     }
 }
+
+/// Any symbol will do.
+const PROFILE: LogSetting = LogSetting(policy::Symbol::INTRAZONE_DEFAULT);
 
 /// What became of one frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -224,7 +228,12 @@ impl Lab {
             packet,
         };
         let (ruleset, tags, sides) = (&self.ruleset, &self.tags, &self.sides);
-        let env = Env { ruleset, tags, sides };
+        let env = Env {
+            ruleset,
+            tags,
+            sides,
+            adopting: false,
+        };
         match place(&packet, WIRE, 0) {
             Placement::Flow(shard, flow) => {
                 let shard = &mut self.shards[shard.index()];
@@ -236,6 +245,7 @@ impl Lab {
                 assert!(whole.is_none(), "no story completes a datagram");
                 None
             }
+            Placement::Refused(reason) => panic!("no story is refused unplaced: {reason:?}"),
         }
     }
 
@@ -243,7 +253,12 @@ impl Lab {
     pub(crate) fn wait(&mut self, seconds: u64) {
         self.now = self.now.saturating_add(Duration::from_secs(seconds));
         let (ruleset, tags, sides) = (&self.ruleset, &self.tags, &self.sides);
-        let env = Env { ruleset, tags, sides };
+        let env = Env {
+            ruleset,
+            tags,
+            sides,
+            adopting: false,
+        };
         for shard in &mut self.shards {
             shard.expire(&env, self.now, &mut self.out);
         }
@@ -255,7 +270,12 @@ impl Lab {
     /// The end of the capture; returns what was still held.
     pub(crate) fn finish(&mut self) -> u64 {
         let (ruleset, tags, sides) = (&self.ruleset, &self.tags, &self.sides);
-        let env = Env { ruleset, tags, sides };
+        let env = Env {
+            ruleset,
+            tags,
+            sides,
+            adopting: false,
+        };
         let (now, out) = (self.now, &mut self.out);
         let held = self
             .shards
