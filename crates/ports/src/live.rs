@@ -1,0 +1,31 @@
+//! Live interfaces on Linux: frames in and out through rings shared with the kernel (`AF_PACKET`).
+//!
+//! Frames of a network are an attacker's; the kernel's descriptions of them are not, but are checked
+//! against the slot they describe all the same. Nothing here waits except [`Waiter::wait`], and nothing
+//! in [`Receiver`] and [`Sender`] allocates once they are open.
+
+mod error;
+mod interface;
+#[cfg(feature = "testing")]
+mod netns;
+mod offload;
+mod options;
+mod packet_socket;
+mod receive;
+mod ring;
+mod sys;
+mod transmit;
+mod wait;
+mod watch;
+
+pub use error::PortError;
+pub use interface::Interface;
+#[cfg(feature = "testing")]
+pub use netns::Namespace;
+pub use offload::{ChecksumState, Gso, GsoKind, Offload};
+pub use options::{DEFAULT_SLOTS, Fanout, OpenOptions};
+pub use packet_socket::PacketSocket;
+pub use receive::{BURST, Burst, LiveFrame, MAX_LIVE_FRAME, PortFault, Receiver, ReceiverCounters};
+pub use transmit::{Sender, SenderCounters, TransmitDrop};
+pub use wait::{Ready, Waiter, Waker};
+pub use watch::{LinkEvent, LinkState, LinkWatch};
