@@ -55,6 +55,10 @@ impl Interface {
             .map_err(|error| PortError::from_system(name, "ask for its facts", error))
     }
 
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method's type is of a crate that pnet does not export"
+    )]
     fn with_facts(found: pnet_datalink::NetworkInterface, control: &InterfaceControl) -> io::Result<Self> {
         Ok(Self {
             index: found.index,

@@ -1,7 +1,14 @@
 //! Network namespaces with veth pairs between them: a network of its own for a test.
 #![expect(unsafe_code, reason = "entering a namespace is a system call")]
 
-use std::{fs::File, io, os::fd::AsRawFd, process::Command, thread};
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::AsRawFd,
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
 
 /// A network namespace, deleted with all that is in it when this is dropped.
 #[derive(Debug)]
@@ -25,10 +32,14 @@ impl Namespace {
 
     /// Makes a namespace whose name begins with `name` and is like no other's of this machine.
     pub fn create(name: &str) -> io::Result<Self> {
-        let name = format!("{name}-{}", std::process::id());
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{name}-{}-{number}", std::process::id());
         let made = Self { name };
         ip(&["netns", "add", &made.name])?;
         made.ip("link set lo up")?;
+        // No router solicitations and the like between what the test sends.
+        made.run(|| fs::write("/proc/sys/net/ipv6/conf/default/accept_ra", "0"))??;
         Ok(made)
     }
 

@@ -24,7 +24,7 @@ use super::{
 /// The most frames of one burst.
 pub const BURST: usize = 32;
 /// The most frames larger than a slot in one burst.
-const LARGE_IN_BURST: usize = 8;
+const LARGE_IN_BURST: usize = 4;
 /// The longest frame that is taken: 64 KiB of payload (an IP packet cannot be longer), and its headers.
 pub const MAX_LIVE_FRAME: usize = 65_536 + 64;
 /// Bytes of an 802.1Q tag.
@@ -339,8 +339,8 @@ impl Found {
     fn put_in(&mut self, from: usize) {
         self.from = from;
         self.length += VLAN_TAG;
-        self.original_len += VLAN_TAG as u32;
-        self.offload = self.offload.moved_back(VLAN_TAG as u16);
+        self.original_len += 4;
+        self.offload = self.offload.moved_back(4);
     }
 }
 
@@ -434,10 +434,13 @@ pub(super) fn no_memory(
     PortError::from_system(&interface.name, "map a ring of frames", error)
 }
 
+/// `PACKET_MR_PROMISC`, as wide as its field.
+const PROMISCUOUS: u16 = 1;
+
 fn promiscuous(index: c_int) -> libc::packet_mreq {
     libc::packet_mreq {
         mr_ifindex: index,
-        mr_type: libc::PACKET_MR_PROMISC as u16,
+        mr_type: PROMISCUOUS,
         mr_alen: 0,
         mr_address: [0; 8],
     }

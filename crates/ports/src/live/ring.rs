@@ -3,7 +3,7 @@
 //! A slot belongs to whoever its status word says: nobody else touches its bytes. That word is the only
 //! memory that both sides use at a time, and is read and written atomically.
 //!
-//! Source: Documentation/networking/packet_mmap.rst of Linux.
+//! Source: `Documentation/networking/packet_mmap.rst` of Linux.
 #![expect(unsafe_code, reason = "memory shared with the kernel")]
 
 use std::{

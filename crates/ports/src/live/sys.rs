@@ -3,11 +3,15 @@
 //! Everything here is bookkeeping of file descriptors and option structs; what the rings need is in
 //! `ring.rs`.
 #![expect(unsafe_code, reason = "system calls that the standard library does not offer")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "constants and sizes of structs, which libc types wider than the fields they go into"
+)]
 
 use std::{
     io,
     mem::{MaybeUninit, size_of, zeroed},
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     time::Duration,
 };
 
@@ -336,9 +340,4 @@ impl InterfaceControl {
         // SAFETY: the kernel has answered with a hardware address.
         Ok(unsafe { answer.ifr_ifru.ifru_hwaddr.sa_family })
     }
-}
-
-/// The number of a descriptor, for error texts and `poll`.
-pub(super) fn number(fd: &OwnedFd) -> RawFd {
-    fd.as_raw_fd()
 }

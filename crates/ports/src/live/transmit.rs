@@ -164,7 +164,10 @@ impl Sender {
                     self.take_back();
                 }
                 TransmitDrop::Full if self.counters.frames > before => break,
-                why => self.take_back_all(why),
+                why @ (TransmitDrop::Full
+                | TransmitDrop::TooLong
+                | TransmitDrop::Down
+                | TransmitDrop::Refused) => self.take_back_all(why),
             }
         }
     }
