@@ -4,11 +4,13 @@
 //! against the slot they describe all the same. Nothing here waits except [`Waiter::wait`], and nothing
 //! in [`Receiver`] and [`Sender`] allocates once they are open.
 
+mod burst;
 mod error;
 mod interface;
 #[cfg(feature = "testing")]
 mod netns;
 mod offload;
+mod opening;
 mod options;
 mod packet_socket;
 mod receive;
@@ -18,6 +20,7 @@ mod transmit;
 mod wait;
 mod watch;
 
+pub use burst::{Burst, LiveFrame};
 pub use error::PortError;
 pub use interface::Interface;
 #[cfg(feature = "testing")]
@@ -25,7 +28,7 @@ pub use netns::Namespace;
 pub use offload::{ChecksumState, Gso, GsoKind, Offload};
 pub use options::{DEFAULT_SLOTS, Fanout, OpenOptions};
 pub use packet_socket::PacketSocket;
-pub use receive::{BURST, Burst, LiveFrame, MAX_LIVE_FRAME, PortFault, Receiver, ReceiverCounters};
+pub use receive::{BURST, MAX_LIVE_FRAME, PortFault, Receiver, ReceiverCounters};
 pub use transmit::{Sender, SenderCounters, TransmitDrop};
 pub use wait::{Ready, Waiter, Waker};
 pub use watch::{LinkEvent, LinkState, LinkWatch};

@@ -15,8 +15,9 @@ use libc::{c_int, tpacket2_hdr};
 use packet::Timestamp;
 
 use super::{
-    Fanout, Interface, Offload, OpenOptions, PortError,
+    Burst, LiveFrame, Offload, OpenOptions, PortError,
     offload::VNET_HEADER,
+    opening::{join, no_memory, promiscuous, slot_bytes, usable},
     ring::{Ring, Way},
     sys,
 };
@@ -36,21 +37,6 @@ const ADDRESSES: usize = 12;
 const SLOT_OVERHEAD: usize = 128 + 22;
 /// Frames larger than a slot wait in the socket's queue, up to this many bytes of the kernel's memory.
 const LARGE_QUEUE: c_int = 64 << 20;
-
-/// One received frame, valid as long as its burst.
-#[derive(Clone, Copy, Debug)]
-pub struct LiveFrame<'a> {
-    /// From the link header on, VLAN tags included (also those that the hardware had taken out).
-    pub bytes: &'a [u8],
-    /// How long it was on the link, in bytes: more than `bytes` has only where it did not fit.
-    pub original_len: u32,
-    /// When the kernel received it, wall time.
-    pub stamp: Timestamp,
-    /// What is still to be done to it.
-    pub offload: Offload,
-    /// This machine sent it (only with [`OpenOptions::outgoing`]).
-    pub outgoing: bool,
-}
 
 /// What a receiver has counted since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +82,7 @@ pub struct Receiver {
 
 /// Where a frame of the burst lies.
 #[derive(Clone, Copy, Debug, Default)]
-struct Found {
+pub(super) struct Found {
     slot: u32,
     /// Which of the buffers for large frames, or none.
     large: Option<u8>,
@@ -226,7 +212,13 @@ impl Receiver {
         self.ring.slots()
     }
 
-    fn give_back(&mut self) {
+    /// Where the frames of the burst lie, and of earlier ones behind them.
+    pub(super) fn found(&self) -> &[Found] {
+        &self.found
+    }
+
+    /// The burst is over: its slots are the kernel's again.
+    pub(super) fn give_back(&mut self) {
         while self.first != self.next {
             self.ring.set_status(self.first, libc::TP_STATUS_KERNEL);
             self.first = self.ring.after(self.first);
@@ -317,7 +309,8 @@ impl Receiver {
         self.ring.bytes(slot, at, 1).and_then(<[u8]>::first) == Some(&libc::PACKET_OUTGOING)
     }
 
-    fn frame(&self, found: &Found) -> LiveFrame<'_> {
+    /// The frame that lies there.
+    pub(super) fn frame(&self, found: &Found) -> LiveFrame<'_> {
         let bytes = match found.large {
             None => self.ring.bytes(found.slot, found.from, found.length),
             Some(large) => self
@@ -358,125 +351,6 @@ impl fmt::Debug for Receiver {
             .field("counters", &self.counters)
             .finish_non_exhaustive()
     }
-}
-
-/// Frames that were received together, and are the process' until this is dropped.
-#[derive(Debug)]
-pub struct Burst<'a> {
-    receiver: &'a mut Receiver,
-    frames: usize,
-}
-
-impl Burst<'_> {
-    /// How many frames there are.
-    pub fn len(&self) -> usize {
-        self.frames
-    }
-
-    /// Whether nothing has arrived.
-    pub fn is_empty(&self) -> bool {
-        self.frames == 0
-    }
-
-    /// One of the frames, in order of arrival.
-    pub fn get(&self, index: usize) -> Option<LiveFrame<'_>> {
-        let found = self.receiver.found.get(..self.frames)?.get(index)?;
-        Some(self.receiver.frame(found))
-    }
-
-    /// All frames, in order of arrival.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = LiveFrame<'_>> {
-        let found = self.receiver.found.get(..self.frames).unwrap_or_default();
-        found.iter().map(|found| self.receiver.frame(found))
-    }
-}
-
-impl Drop for Burst<'_> {
-    fn drop(&mut self) {
-        self.receiver.give_back();
-    }
-}
-
-/// The interface's number, if it can be a port.
-pub(super) fn usable(interface: &Interface) -> Result<c_int, PortError> {
-    if !interface.is_ethernet() {
-        return Err(PortError::NotEthernet {
-            interface: interface.name.clone(),
-            hardware_type: interface.hardware_type,
-        });
-    }
-    let gone = |_| PortError::NoSuchInterface {
-        interface: interface.name.clone(),
-        nearest: None,
-    };
-    c_int::try_from(interface.index).map_err(gone)
-}
-
-/// Room for a frame of the interface's MTU, up to usual jumbo frames.
-pub(super) fn slot_bytes(interface: &Interface, overhead: usize) -> usize {
-    let frame = (interface.mtu as usize).saturating_add(overhead);
-    frame.clamp(2048, 16_384).next_power_of_two()
-}
-
-/// Names the memory where that is what a ring lacked.
-pub(super) fn no_memory(
-    interface: &Interface,
-    slots: u32,
-    slot_bytes: usize,
-    error: std::io::Error,
-) -> PortError {
-    if error.raw_os_error() == Some(libc::ENOMEM) {
-        return PortError::NoMemory {
-            interface: interface.name.clone(),
-            bytes: u64::from(slots).saturating_mul(slot_bytes as u64),
-        };
-    }
-    PortError::from_system(&interface.name, "map a ring of frames", error)
-}
-
-/// `PACKET_MR_PROMISC`, as wide as its field.
-const PROMISCUOUS: u16 = 1;
-
-fn promiscuous(index: c_int) -> libc::packet_mreq {
-    libc::packet_mreq {
-        mr_ifindex: index,
-        mr_type: PROMISCUOUS,
-        mr_alen: 0,
-        mr_address: [0; 8],
-    }
-}
-
-/// Joins the fan-out group asked for; its number.
-fn join(socket: &OwnedFd, options: &OpenOptions<'_>) -> Result<Option<u16>, PortError> {
-    let (group, new) = match options.fanout {
-        Fanout::Alone => return Ok(None),
-        Fanout::Found => (0, libc::PACKET_FANOUT_FLAG_UNIQUEID),
-        Fanout::Join(group) => (group, 0),
-    };
-    // A group has its own hook into the interface: what the socket ignores does not count there.
-    let ignore = if options.outgoing {
-        0
-    } else {
-        libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING
-    };
-    let argument = u32::from(group) | ((libc::PACKET_FANOUT_HASH | new | ignore) << 16);
-    let interface = &options.interface.name;
-    sys::set_option(
-        socket,
-        libc::SOL_PACKET,
-        libc::PACKET_FANOUT,
-        argument.cast_signed(),
-    )
-    .map_err(|error| match error.raw_os_error() {
-        Some(libc::EINVAL | libc::ENOSPC | libc::EALREADY) => PortError::GroupBusy {
-            interface: interface.clone(),
-            group,
-        },
-        _ => PortError::from_system(interface, "join a fan-out group", error),
-    })?;
-    let joined = sys::option::<c_int>(socket, libc::SOL_PACKET, libc::PACKET_FANOUT)
-        .map_err(|error| PortError::from_system(interface, "ask for the fan-out group", error))?;
-    Ok(Some((joined.cast_unsigned() & 0xffff) as u16))
 }
 
 fn stamp(header: &tpacket2_hdr) -> Timestamp {
