@@ -5,6 +5,8 @@
 //! in [`Receiver`] and [`Sender`] allocates once they are open.
 
 mod burst;
+mod carrier;
+mod checksum;
 mod error;
 mod interface;
 #[cfg(feature = "testing")]
@@ -21,6 +23,8 @@ mod wait;
 mod watch;
 
 pub use burst::{Burst, LiveFrame};
+pub use carrier::{CarrierAction, CarrierRelay, End, SETTLE};
+pub use checksum::finish_checksum;
 pub use error::PortError;
 pub use interface::Interface;
 #[cfg(feature = "testing")]
