@@ -15,7 +15,7 @@ pub struct LiveFrame<'a> {
     pub stamp: Timestamp,
     /// What is still to be done to it.
     pub offload: Offload,
-    /// This machine sent it (only with [`OpenOptions::outgoing`]).
+    /// This machine sent it (only with [`OpenOptions::outgoing`](super::OpenOptions::outgoing)).
     pub outgoing: bool,
 }
 

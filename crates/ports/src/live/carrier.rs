@@ -128,13 +128,13 @@ mod tests {
             }
         }
 
-        fn state(&self, end: usize) -> Option<LinkState> {
-            Some(LinkState {
+        fn state(&self, end: usize) -> LinkState {
+            LinkState {
                 index: 1,
                 up: self.up[end],
                 carrier: self.up[end] && self.cable[end],
                 mtu: 1500,
-            })
+            }
         }
 
         fn place(end: End) -> usize {
@@ -144,7 +144,10 @@ mod tests {
         /// Acts until nothing is left to do.
         fn settle(&mut self) -> Vec<CarrierAction> {
             let mut done = Vec::new();
-            while let Some(action) = self.relay.decide(self.now, self.state(0), self.state(1)) {
+            while let Some(action) = self
+                .relay
+                .decide(self.now, Some(self.state(0)), Some(self.state(1)))
+            {
                 match action {
                     BringDown(end) => self.up[Self::place(end)] = false,
                     BringUp(end) => self.up[Self::place(end)] = true,
