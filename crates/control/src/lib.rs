@@ -1,11 +1,19 @@
-//! The control plane: what happens beside the packet path. For now: reading a configuration and the files it
-//! refers to.
+//! The control plane: what happens beside the packet path. Configurations and the files they refer to are read;
+//! commands are answered on two sockets.
 //!
 //! Files come from administrators and list publishers, of any size and content: what is read is bounded, and
-//! what cannot be read is told with its place.
+//! what cannot be read is told with its place. Whoever may open the stats socket may flood it, stall or go away:
+//! that costs a bounded share of one thread.
 #![forbid(unsafe_code)]
 
+mod command;
 mod load;
+mod socket;
 mod text_file;
 
+pub use command::{Brake, Command, CommandError, ErrorCode, Privilege, Sessions, Show, Usage};
 pub use load::{Loaded, load};
+pub use socket::{
+    Answer, AskError, BindError, DEFAULT_SOCKET, Server, ServerCounters, ServerCounts, ServerLimits, Sockets,
+    ask, filter_fields, rows, socket_for,
+};

@@ -70,6 +70,8 @@ const KEPT: &[(&str, &[&str])] = &[
     ("serde", SERIALISING),
     ("serde_json", SERIALISING),
     ("clap", &["cordon"]),
+    ("comfy-table", &["cordon"]),
+    ("tokio", &["cordon-control"]),
     ("indicatif", &["cordon"]),
     ("tracing-subscriber", &["cordon"]),
 ];
