@@ -15,5 +15,5 @@ pub use command::{Brake, Command, CommandError, ErrorCode, Privilege, Sessions, 
 pub use load::{Loaded, load};
 pub use socket::{
     Answer, AskError, BindError, DEFAULT_SOCKET, Server, ServerCounters, ServerCounts, ServerLimits, Sockets,
-    ask, filter_fields, rows, socket_for,
+    ask, filter_fields, json_line, rows, socket_for,
 };

@@ -3,10 +3,13 @@
 //! The words are `docs`' and scripts' contract: they are added to, not changed. What a command does is
 //! in the module that has its name.
 
+mod ask;
 mod check;
 mod exit;
 mod replay_arguments;
 mod replay_command;
+mod table;
+mod terminal;
 mod test_command;
 
 use std::ffi::OsString;
@@ -36,6 +39,24 @@ enum Command {
     /// Say which rule, list or record would match, and why
     #[command(subcommand)]
     Test(test_command::TestCommand),
+    /// Show how things stand in a running firewall
+    Show(ask::ShowArguments),
+    /// Register or remove a tag by hand
+    Tag(ask::TagArguments),
+    /// Say why an address carries its tags: record, match list entry, deadline
+    Explain(ask::ExplainArguments),
+    /// Put a configuration in force
+    Commit(ask::CommitArguments),
+    /// Show what a commit would change
+    Diff(ask::DiffArguments),
+    /// Put an earlier configuration in force again
+    Rollback(ask::RollbackArguments),
+    /// Keep a configuration that was committed with a time to confirm it
+    Confirm(ask::ConfirmArguments),
+    /// End sessions
+    Clear(ask::ClearArguments),
+    /// Hold tagging or decryption still for a while
+    Pause(ask::PauseArguments),
 }
 
 /// Does what the command line says.
@@ -48,5 +69,14 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> Exit {
         Command::Check(arguments) => arguments.run(),
         Command::Replay(arguments) => arguments.run(),
         Command::Test(command) => command.run(),
+        Command::Show(arguments) => arguments.run(),
+        Command::Tag(arguments) => arguments.run(),
+        Command::Explain(arguments) => arguments.run(),
+        Command::Commit(arguments) => arguments.run(),
+        Command::Diff(arguments) => arguments.run(),
+        Command::Rollback(arguments) => arguments.run(),
+        Command::Confirm(arguments) => arguments.run(),
+        Command::Clear(arguments) => arguments.run(),
+        Command::Pause(arguments) => arguments.run(),
     }
 }

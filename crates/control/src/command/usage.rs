@@ -57,7 +57,7 @@ impl Usage {
     ];
 
     /// Those that begin with these words.
-    pub(super) fn of(words: &str) -> impl Iterator<Item = &'static Self> {
+    pub fn of(words: &str) -> impl Iterator<Item = &'static Self> {
         Self::ALL.iter().filter(move |usage| {
             let rest = usage.words.strip_prefix(words);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))

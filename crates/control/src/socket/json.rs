@@ -58,6 +58,13 @@ fn within(value: &Value, limit: usize) -> Option<Vec<u8>> {
     Some(serializer.into_inner().bytes)
 }
 
+/// A value as one line whose strings hold no control character: what may be written to a terminal.
+pub fn json_line(value: &Value) -> Vec<u8> {
+    let mut bytes = within(value, usize::MAX).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
 /// An answer as a line.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -110,7 +117,5 @@ pub(super) fn error(error: &CommandError) -> Vec<u8> {
     if !error.details.is_empty() {
         body["details"] = json!(error.details);
     }
-    let mut bytes = within(&json!({ "error": body }), usize::MAX).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes
+    json_line(&json!({ "error": body }))
 }

@@ -17,6 +17,7 @@ pub use self::{
     answer::{Answer, filter_fields, rows},
     bind::{BindError, Sockets},
     client::{AskError, ask},
+    json::json_line,
     limits::{ServerCounters, ServerCounts, ServerLimits},
     server::Server,
 };
