@@ -8,11 +8,13 @@
 
 mod command;
 mod load;
+mod log_store;
 mod socket;
 mod text_file;
 
 pub use command::{Brake, Command, CommandError, ErrorCode, Privilege, Sessions, Show, Usage};
 pub use load::{Loaded, load};
+pub use log_store::{LogCounters, LogLimits, LogReader, LogStore};
 pub use socket::{
     Answer, AskError, BindError, DEFAULT_SOCKET, Server, ServerCounters, ServerCounts, ServerLimits, Sockets,
     ask, filter_fields, json_line, rows, socket_for,

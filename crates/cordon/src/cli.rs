@@ -8,6 +8,7 @@ mod check;
 mod exit;
 mod replay_arguments;
 mod replay_command;
+mod run_command;
 mod table;
 mod terminal;
 mod test_command;
@@ -17,6 +18,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
+    check::tell,
     exit::{Exit, complain},
     replay_arguments::ReplayArguments,
 };
@@ -34,6 +36,8 @@ struct CommandLine {
 enum Command {
     /// Validate a configuration: all errors and warnings at once, each with its place
     Check(check::CheckArguments),
+    /// Run the firewall between two interfaces
+    Run(run_command::RunArguments),
     /// Run the firewall over captures, on the captures' clock: no root, no network
     Replay(ReplayArguments),
     /// Say which rule, list or record would match, and why
@@ -67,6 +71,7 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> Exit {
     };
     match command_line.command {
         Command::Check(arguments) => arguments.run(),
+        Command::Run(arguments) => arguments.run(),
         Command::Replay(arguments) => arguments.run(),
         Command::Test(command) => command.run(),
         Command::Show(arguments) => arguments.run(),

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod live;
 mod replay;
 
 fn main() -> cli::Exit {

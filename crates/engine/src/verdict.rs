@@ -56,6 +56,8 @@ pub enum DropReason {
     FragmentInvalid,
     /// More packets one inside another than are looked at.
     TunnelDepth,
+    /// The queue of the worker that the frame's flow belongs to was full.
+    HandoffFull,
 }
 
 impl DropReason {
@@ -79,6 +81,7 @@ impl DropReason {
         Self::FragmentLimit,
         Self::FragmentInvalid,
         Self::TunnelDepth,
+        Self::HandoffFull,
     ];
 
     /// Every reason, in the order of [`DropReason::index`].
@@ -116,6 +119,7 @@ impl DropReason {
             Self::FragmentLimit => 15,
             Self::FragmentInvalid => 16,
             Self::TunnelDepth => 17,
+            Self::HandoffFull => 18,
         }
     }
 
@@ -141,6 +145,7 @@ impl DropReason {
             Self::FragmentLimit => "fragment-limit",
             Self::FragmentInvalid => "fragment-invalid",
             Self::TunnelDepth => "tunnel-depth",
+            Self::HandoffFull => "handoff-full",
         }
     }
 }

@@ -45,6 +45,11 @@ impl Wildcard {
         }
     }
 
+    /// The lowest of them.
+    pub fn first(self) -> IpAddr {
+        Ipv4Addr::from_bits(self.bits).into()
+    }
+
     /// Whether `address` is one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address {

@@ -315,7 +315,12 @@ impl PolicyBuilder {
     }
 
     fn check_wires(&self) -> Vec<BuildError> {
-        let mut ends: Vec<InterfaceId> = self.wires.iter().flat_map(|wire| wire.interfaces).collect();
+        let mut ends: Vec<InterfaceId> = self
+            .wires
+            .iter()
+            .flat_map(WireSpec::distinct_interfaces)
+            .copied()
+            .collect();
         ends.sort_unstable();
         let twice = ends.chunk_by(|a, b| a == b).filter(|same| same.len() > 1);
         twice

@@ -6,7 +6,7 @@ use packet::FlowTuple;
 use tags::{TagId, TagSet};
 
 use crate::criteria::{Criteria, Match};
-use crate::{CategorySet, DecryptionProfileId, DecryptionRuleId, LogSetting, Symbol, ZoneId};
+use crate::{AddressGroupId, CategorySet, DecryptionProfileId, DecryptionRuleId, LogSetting, Symbol, ZoneId};
 
 /// What a decryption rule does with a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -78,6 +78,14 @@ pub struct DecryptionRule {
     /// Its colours in listings.
     pub tags: Vec<TagId>,
     pub(crate) criteria: Criteria,
+}
+
+impl DecryptionRule {
+    /// The dynamic groups among its destinations.
+    pub fn dynamic_destinations(&self) -> &[AddressGroupId] {
+        let members = self.criteria.destination.members.as_ref();
+        members.map_or(&[], |members| &members.dynamic)
+    }
 }
 
 /// Follows the matching rules in order until the decision is certain.

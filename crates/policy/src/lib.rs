@@ -55,7 +55,7 @@ pub use service::{InvalidPorts, PortSet, Service};
 pub use settings::{Asymmetric, Limits, NonSyn, SessionTimeouts, Settings, TaggingSettings, TcpSettings};
 pub use symbol::{LogSetting, Symbol, Symbols, SymbolsBuilder};
 pub use tag_filter::{TagFilter, TagFilterError, TagFilterFault};
-pub use zone::{AntiSpoof, Ethertypes, InvalidVlans, VlanSet, WireSpec, Zone};
+pub use zone::{AntiSpoof, Ethertypes, InvalidVlans, VlanSet, WireMode, WireSpec, Zone};
 
 #[cfg(test)]
 mod tests;

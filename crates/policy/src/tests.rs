@@ -472,6 +472,7 @@ fn wrong_references_are_all_reported() {
     });
     lab.builder.add_wire(WireSpec {
         name: Symbol::EMPTY,
+        mode: WireMode::Inline,
         interfaces: [InterfaceId(0), InterfaceId(0)],
         tag_allowed: VlanSet::all(),
         ethertypes: Ethertypes::All,

@@ -149,7 +149,9 @@ impl Ethertypes {
 pub struct WireSpec {
     /// Its name.
     pub name: Symbol,
-    /// Its two ends.
+    /// Whether frames cross it.
+    pub mode: WireMode,
+    /// Its two ends; of a tap, the same interface twice.
     pub interfaces: [InterfaceId; 2],
     /// The VLANs that may cross.
     pub tag_allowed: VlanSet,
@@ -161,7 +163,26 @@ pub struct WireSpec {
     pub link_state_pass_through: bool,
 }
 
+/// Whether frames cross a wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WireMode {
+    /// From one interface to the other.
+    #[default]
+    Inline,
+    /// Nothing crosses: one interface sees a copy of what passes elsewhere. Everything is judged and logged, and
+    /// nothing is sent.
+    Tap,
+}
+
 impl WireSpec {
+    /// Its interfaces, each once.
+    pub fn distinct_interfaces(&self) -> &[InterfaceId] {
+        match self.mode {
+            WireMode::Inline => &self.interfaces,
+            WireMode::Tap => self.interfaces.split_at(1).0,
+        }
+    }
+
     /// Whether non-IP frames of this ethertype may cross.
     pub fn allows_ethertype(&self, ethertype: u16) -> bool {
         self.ethertypes.allows(ethertype)

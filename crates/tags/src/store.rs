@@ -51,6 +51,16 @@ pub enum Limit {
     TagsPerSubject,
 }
 
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Subjects => "the bound of tagged subjects",
+            Self::Networks => "the bound of tagged prefixes and ranges",
+            Self::TagsPerSubject => "the bound of tags on one subject",
+        })
+    }
+}
+
 /// What came of registering a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use packet::VlanTags;
-use policy::{AddressRef, Ethertypes, InterfaceId, VlanSet, WireSpec, ZoneDraft};
+use policy::{AddressRef, Ethertypes, InterfaceId, VlanSet, WireMode, WireSpec, ZoneDraft};
 use toml_span::Span;
 
 use super::{Compiler, by};
 use crate::{
-    document::{WireEntry, ZoneEntry},
+    document::{TapEntry, WireEntry, ZoneEntry},
     finding::Quoted,
     reader::Text,
 };
@@ -32,7 +32,7 @@ type Owners<'a> = HashMap<(InterfaceId, Option<u16>), (&'a Text, Span)>;
 impl<'a> Compiler<'a> {
     pub(super) fn network(&mut self) {
         let mut interfaces = Interfaces::default();
-        if self.document.wires.is_empty() {
+        if self.document.wires.is_empty() && self.document.taps.is_empty() {
             self.findings.warning(
                 Span::new(0, 0),
                 "there is no virtual wire, so no packet can cross; add [virtual-wire.NAME] with interface1 and \
@@ -41,6 +41,9 @@ impl<'a> Compiler<'a> {
         }
         for entry in &self.document.wires {
             self.wire(entry, &mut interfaces);
+        }
+        for entry in &self.document.taps {
+            self.tap(entry, &mut interfaces);
         }
         let mut owners = Owners::new();
         for entry in &self.document.zones {
@@ -76,11 +79,29 @@ impl<'a> Compiler<'a> {
         if let [Some(first), Some(second)] = ends {
             self.builder.add_wire(WireSpec {
                 name,
+                mode: WireMode::Inline,
                 interfaces: [first, second],
                 tag_allowed,
                 ethertypes,
                 protect_link_local: entry.protect_link_local,
                 link_state_pass_through: entry.link_state_pass_through,
+            });
+        }
+    }
+
+    /// A tap is a wire that nothing crosses.
+    fn tap(&mut self, entry: &'a TapEntry, interfaces: &mut Interfaces<'a>) {
+        let tag_allowed = VlanSet::all();
+        if let Some(interface) = self.wire_end(&entry.name, &tag_allowed, interfaces) {
+            let name = self.symbol(&entry.name);
+            self.builder.add_wire(WireSpec {
+                name,
+                mode: WireMode::Tap,
+                interfaces: [interface; 2],
+                tag_allowed,
+                ethertypes: Ethertypes::All,
+                protect_link_local: false,
+                link_state_pass_through: false,
             });
         }
     }

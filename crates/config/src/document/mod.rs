@@ -8,7 +8,7 @@ mod rules;
 mod settings;
 
 pub(crate) use forwarding::{ActionEntry, EvidenceEntry, ForwardingProfileEntry, MatchEntry, TaggingEntry};
-pub(crate) use network::{WireEntry, ZoneEntry};
+pub(crate) use network::{TapEntry, WireEntry, ZoneEntry};
 pub(crate) use objects::{
     AddressEntry, AddressGroupEntry, AddressKind, ApplicationGroupEntry, GroupKind, ListEntry, ServiceEntry,
     ServiceGroupEntry, TagEntry,
@@ -32,6 +32,7 @@ use crate::{
 pub struct Document {
     pub(crate) source: Source,
     pub(crate) wires: Vec<WireEntry>,
+    pub(crate) taps: Vec<TapEntry>,
     pub(crate) zones: Vec<ZoneEntry>,
     pub(crate) tags: Vec<TagEntry>,
     pub(crate) addresses: Vec<AddressEntry>,
@@ -85,6 +86,7 @@ fn read(mut root: TableReader<'_>) -> Document {
     let mut document = Document {
         source: root.findings().source().clone(),
         wires: read_entries(&mut root, &mut unsound, "virtual-wire", WireEntry::read),
+        taps: read_entries(&mut root, &mut unsound, "interface", TapEntry::read),
         zones: read_entries(&mut root, &mut unsound, "zone", ZoneEntry::read),
         tags: read_entries(&mut root, &mut unsound, "tag", TagEntry::read),
         addresses: read_entries(&mut root, &mut unsound, "address", AddressEntry::read),

@@ -33,6 +33,23 @@ impl WireEntry {
     }
 }
 
+/// `interface.NAME`: what is no end of a wire.
+#[derive(Clone, Debug)]
+pub(crate) struct TapEntry {
+    pub(crate) name: Text,
+}
+
+impl TapEntry {
+    pub(super) fn read(name: Text, mut reader: TableReader<'_>) -> Self {
+        if !reader.has("mode") {
+            reader.missing("`mode`");
+        }
+        reader.choice("mode", &[("tap", ())]);
+        reader.finish();
+        Self { name }
+    }
+}
+
 /// `zone.NAME`
 #[derive(Clone, Debug)]
 pub(crate) struct ZoneEntry {

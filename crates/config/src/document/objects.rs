@@ -1,5 +1,7 @@
 //! Objects that rules refer to: tags, addresses, address groups, services, applications, lists.
 
+use std::time::Duration;
+
 use crate::reader::{Located, TableReader, Text};
 
 /// `tag.NAME`
@@ -233,6 +235,17 @@ pub enum ListKind {
     Url,
 }
 
+impl ListKind {
+    /// The word of configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Domain => "domain",
+            Self::Ip => "ip",
+            Self::Url => "url",
+        }
+    }
+}
+
 /// How often a list is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Recurring {
@@ -242,6 +255,17 @@ pub enum Recurring {
     Hourly,
     /// Every day.
     Daily,
+}
+
+impl Recurring {
+    /// How long after one reading the next comes.
+    pub fn period(self) -> Duration {
+        match self {
+            Self::FiveMinute => Duration::from_mins(5),
+            Self::Hourly => Duration::from_hours(1),
+            Self::Daily => Duration::from_hours(24),
+        }
+    }
 }
 
 /// `external-list.NAME`

@@ -136,6 +136,7 @@ fn policy() -> Policy {
     let mut builder = PolicyBuilder::new();
     let interfaces = ["lan0", "wan0"].map(|name| builder.add_interface(symbols.intern(name)));
     builder.add_wire(WireSpec {
+        mode: policy::WireMode::Inline,
         name: symbols.intern("uplink"),
         interfaces,
         tag_allowed: VlanSet::all(),

@@ -60,6 +60,7 @@ impl Plan {
         builder.settings(self.settings.clone());
         let interfaces = ["lan0", "wan0"].map(|name| builder.add_interface(symbols.intern(name)));
         builder.add_wire(WireSpec {
+            mode: policy::WireMode::Inline,
             name: symbols.intern("uplink"),
             interfaces,
             tag_allowed: self.vlans.parse::<VlanSet>().unwrap(),

@@ -1,0 +1,78 @@
+//! `cordon run`: the inline firewall.
+
+use std::{io::IsTerminal as _, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use super::{Exit, complain};
+use crate::live::{Options, RunError, run};
+
+/// What `cordon run` is given.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArguments {
+    /// The configuration.
+    #[arg(value_name = "CONFIG")]
+    config: PathBuf,
+    /// Where tags, committed configurations and logs are kept; made where it is missing.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/cordon")]
+    state: PathBuf,
+    /// The stats socket; control.sock lies beside it.
+    #[arg(long, value_name = "PATH", default_value = control::DEFAULT_SOCKET)]
+    socket: PathBuf,
+    /// Threads that carry packets.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: u8,
+    /// How the operator's log on standard error is written. What is logged: `CORDON_LOG`, as in `info,ports=debug`.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// How the operator's log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl RunArguments {
+    pub(crate) fn run(self) -> Exit {
+        self.start_log();
+        let options = Options {
+            config: self.config,
+            state: self.state,
+            socket: self.socket,
+            workers: usize::from(self.workers),
+        };
+        match run(&options) {
+            Ok(()) => Exit::Done,
+            Err(error) => {
+                complain(&error);
+                match error {
+                    RunError::Configuration => Exit::WrongInput,
+                    RunError::Port(_)
+                    | RunError::State(_)
+                    | RunError::Socket(_)
+                    | RunError::System(_)
+                    | RunError::WorkerLost => Exit::SystemRefused,
+                }
+            }
+        }
+    }
+
+    fn start_log(&self) {
+        let filter = EnvFilter::try_from_env("CORDON_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false);
+        // Only a second logger in the same process would be refused.
+        drop(match self.log_format {
+            LogFormat::Text => log.try_init(),
+            LogFormat::Json => log.json().try_init(),
+        });
+    }
+}

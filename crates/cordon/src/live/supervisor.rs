@@ -1,0 +1,399 @@
+//! Starts a firewall, watches over it, and stops it.
+
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher as _, RandomState},
+    os::fd::AsFd as _,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use control::{BindError, ServerLimits, Sockets};
+use crossbeam::channel::{Receiver as Inbox, Sender as Outbox, unbounded};
+use engine::{SHARDS, ShardLimits, Sides};
+use logs::{Forwarder, ForwarderLimits, Severity};
+use packet::{FragmentLimits, Wire};
+use policy::{InterfaceId, Policy};
+use ports::live::{Interface, LinkWatch, PortError, Waiter, Waker};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use tags::{TagLimits, TagNames, TagStore};
+use tracing::{error, info, warn};
+
+use super::{
+    answers::Answers,
+    clock::Clock,
+    commits::{Commits, Wish, forwarder_config},
+    desk::{Colleague, Desk},
+    events::{Bell, EventQueue},
+    forwarding::Forwarding,
+    handoff::Handoff,
+    lag::Lags,
+    links::{LinkChange, Links},
+    openings::{self, Share},
+    shared::Shared,
+    sinks::{Sinks, StateError},
+    worker::{Errand, Reach, Worker},
+};
+
+/// How often the clock, and what waits for a second try, are looked after.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) config: PathBuf,
+    pub(crate) state: PathBuf,
+    pub(crate) socket: PathBuf,
+    pub(crate) workers: usize,
+}
+
+/// Why the firewall did not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error("the configuration has errors: nothing was started")]
+    Configuration,
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+    #[error("a worker stopped unexpectedly; this is a fault of cordon, please report it")]
+    WorkerLost,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) fn run(options: &Options) -> Result<(), RunError> {
+    let mut firewall = Firewall::start(options)?;
+    info!(workers = options.workers, socket = %options.socket.display(), "running");
+    let outcome = firewall.watch();
+    firewall.stop();
+    info!("stopped");
+    outcome
+}
+
+/// What this thread is roused by, besides links.
+#[derive(Debug)]
+enum News {
+    Signal(i32),
+    /// An interface is gone.
+    Gone(InterfaceId),
+}
+
+struct Firewall {
+    shared: Arc<Shared>,
+    commits: Arc<Commits>,
+    workers: Vec<JoinHandle<()>>,
+    reaches: Vec<Reach>,
+    forwarder: JoinHandle<()>,
+    server: control::Server,
+    news: Inbox<News>,
+    waker: Waker,
+    watch: LinkWatch,
+    links: Links,
+    /// Interfaces that are to be opened as soon as they can be.
+    gone: BTreeSet<InterfaceId>,
+}
+
+impl Firewall {
+    fn start(options: &Options) -> Result<Self, RunError> {
+        let names = Arc::new(TagNames::new());
+        let clock = Clock::new();
+        // Whoever could guess the keys could make flows collide.
+        let seed = RandomState::new().hash_one("flows and names");
+        let (running, ruleset) =
+            Commits::first(&options.config, &names, seed, clock.now()).ok_or(RunError::Configuration)?;
+        let limits = ruleset.policy().settings().limits;
+        let tag_limits = TagLimits {
+            subjects: limits.tagged_subjects,
+            ..TagLimits::default()
+        };
+        let store = Arc::new(TagStore::new(Arc::clone(&names), tag_limits));
+        let sockets = Sockets::bind(&options.socket)?;
+        let (sinks, last_seqno) = Sinks::open(&options.state, &store, clock.now())?;
+        let mut forwarder = Forwarder::new(
+            forwarder_config(&running.forwarding, ruleset.policy()),
+            ForwarderLimits::default(),
+        );
+        forwarder.continue_after(last_seqno);
+        let links = Links::new(ruleset.policy());
+        let watch = LinkWatch::new(&links.names())?;
+        let shares = openings::open_all(ruleset.policy(), options.workers)?;
+        let shared = Arc::new(Shared {
+            started: clock.now(),
+            clock,
+            sides: Sides::new(Vec::new(), ruleset.policy(), Wire(0)),
+            ruleset: Arc::new(ArcSwap::new(ruleset)),
+            tags: store,
+            events: (0..options.workers).map(|_| EventQueue::new()).collect(),
+            bell: Bell::default(),
+            forwarding: Forwarding::new(forwarder, sinks),
+            lags: Lags::default(),
+            seen_to_by_workers: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            workers_done: AtomicBool::new(false),
+        });
+        let waker = Waker::new()?;
+        let (news_sender, news) = unbounded();
+        let (workers, reaches) = start_workers(&shared, shares, seed, &news_sender, &waker)?;
+        let forwarder = {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new()
+                .name("forwarder".to_owned())
+                .spawn(move || shared.forwarding.run(&shared))?
+        };
+        let commits = Arc::new(Commits::new(
+            Arc::clone(&shared),
+            names,
+            running,
+            &options.config,
+            seed,
+        ));
+        let answers = Answers::new(Arc::clone(&shared), Arc::clone(&commits), reaches.clone());
+        let server = sockets.serve(Arc::new(answers), ServerLimits::default())?;
+        listen_for_signals(news_sender, waker.clone())?;
+        shared.forwarding.tell_system(
+            &shared,
+            Severity::Informational,
+            "started",
+            "cordon has started".to_owned(),
+        );
+        Ok(Self {
+            shared,
+            commits,
+            workers,
+            reaches,
+            forwarder,
+            server,
+            news,
+            waker,
+            watch,
+            links,
+            gone: BTreeSet::new(),
+        })
+    }
+
+    /// Sees to signals and links until one says stop.
+    fn watch(&mut self) -> Result<(), RunError> {
+        let mut waiter = Waiter::new(&self.waker, &[self.watch.as_fd()]);
+        loop {
+            // Interrupted or not: everything is looked after in each round.
+            drop(waiter.wait(Some(ROUND)));
+            self.shared.clock.correct();
+            while let Ok(news) = self.news.try_recv() {
+                match news {
+                    News::Signal(SIGHUP) => self.commits.reload(Wish {
+                        admin: "signal",
+                        cmd: "reload",
+                    }),
+                    News::Signal(_) => return Ok(()),
+                    News::Gone(interface) => {
+                        self.gone.insert(interface);
+                    }
+                }
+            }
+            self.follow_links();
+            self.reopen();
+            self.commits.look_after();
+            if self.workers.iter().any(JoinHandle::is_finished) {
+                return Err(RunError::WorkerLost);
+            }
+        }
+    }
+
+    fn follow_links(&mut self) {
+        let mut changes = Vec::new();
+        let Self { watch, links, .. } = self;
+        watch.events(|event| {
+            info!(?event, "link");
+            changes.extend(links.event(&event));
+        });
+        for change in changes {
+            match change {
+                LinkChange::Open(interface) => {
+                    self.gone.insert(interface);
+                }
+                LinkChange::Mtu(interface, mtu) => self.for_each_worker(move |worker| {
+                    if let Some(Some(sender)) = worker.desk.senders.get_mut(interface.index()) {
+                        sender.set_mtu(mtu);
+                    }
+                }),
+            }
+        }
+        let now = self.shared.clock.now();
+        let Self { watch, links, .. } = self;
+        while let Some((name, up)) = links.decide(now, |link| watch.state(link)) {
+            match Interface::find(name).and_then(|interface| interface.set_up(up)) {
+                Ok(()) => info!(interface = name, up, "link state passed through"),
+                Err(fault) => warn!(interface = name, up, %fault, "link state not passed through"),
+            }
+            // What was done is an event too.
+            watch.events(|event| info!(?event, "link"));
+        }
+    }
+
+    /// Opens what was gone and is back.
+    fn reopen(&mut self) {
+        let ruleset = self.shared.ruleset.load_full();
+        let workers = self.reaches.len();
+        let shared = &self.shared;
+        let reaches = &self.reaches;
+        self.gone.retain(|interface| {
+            let interface = *interface;
+            let name = ruleset
+                .policy()
+                .symbols()
+                .resolve(ruleset.policy().interface_name(interface));
+            match openings::open(ruleset.policy(), interface, workers) {
+                Ok(ports) => {
+                    for (reach, (receiver, sender)) in reaches.iter().zip(ports) {
+                        reach.errand(Box::new(move |worker: &mut Worker, _| {
+                            worker.install(interface, receiver, sender);
+                        }));
+                    }
+                    info!(interface = name, "opened again");
+                    shared.forwarding.tell_system(
+                        shared,
+                        Severity::Informational,
+                        "link-change",
+                        format!("interface {name} is back and was opened again"),
+                    );
+                    false
+                }
+                // It is not back yet, or is no link for a wire: the watch has told.
+                Err(_) => true,
+            }
+        });
+    }
+
+    fn for_each_worker(&self, what: impl Fn(&mut Worker) + Clone + Send + 'static) {
+        for reach in &self.reaches {
+            let what = what.clone();
+            reach.errand(Box::new(move |worker, _| what(worker)));
+        }
+    }
+
+    /// Lets workers end what they have, the forwarder write what they told, and gives back what was taken down.
+    fn stop(self) {
+        let Self {
+            shared,
+            workers,
+            reaches,
+            forwarder,
+            server,
+            mut links,
+            ..
+        } = self;
+        server.stop();
+        shared.stopping.store(true, Ordering::SeqCst);
+        for reach in &reaches {
+            reach.waker.wake();
+        }
+        for worker in workers {
+            if worker.join().is_err() {
+                error!("a worker panicked");
+            }
+        }
+        shared.workers_done.store(true, Ordering::SeqCst);
+        shared.bell.ring();
+        if forwarder.join().is_err() {
+            error!("the forwarder panicked");
+        }
+        for name in links.release() {
+            if let Err(fault) = Interface::find(name).and_then(|interface| interface.set_up(true)) {
+                warn!(interface = name, %fault, "stays down");
+            }
+        }
+    }
+}
+
+fn start_workers(
+    shared: &Arc<Shared>,
+    shares: Vec<Share>,
+    seed: u64,
+    news: &Outbox<News>,
+    supervisor: &Waker,
+) -> Result<(Vec<JoinHandle<()>>, Vec<Reach>), RunError> {
+    let colleagues = shares
+        .iter()
+        .map(|_| {
+            Ok(Colleague {
+                handoff: Arc::new(Handoff::new()),
+                waker: Waker::new()?,
+            })
+        })
+        .collect::<std::io::Result<Vec<_>>>()?;
+    let limits = shard_limits(shared.ruleset.load().policy());
+    let (mut threads, mut reaches) = (Vec::new(), Vec::new());
+    for (number, Share { inlets, senders }) in shares.into_iter().enumerate() {
+        let Some(own) = colleagues.get(number) else { break };
+        let (errand_sender, errands) = unbounded::<Errand>();
+        reaches.push(Reach {
+            errands: errand_sender,
+            waker: own.waker.clone(),
+        });
+        let desk = Desk::new(
+            Arc::clone(shared),
+            number,
+            colleagues.clone(),
+            senders,
+            limits,
+            seed,
+        );
+        let (news, supervisor) = (news.clone(), supervisor.clone());
+        let gone = move |interface| {
+            // The supervisor listens as long as workers run.
+            drop(news.send(News::Gone(interface)));
+            supervisor.wake();
+        };
+        let worker = Worker::new(
+            Arc::clone(shared),
+            inlets,
+            desk,
+            own.waker.clone(),
+            errands,
+            Box::new(gone),
+        );
+        let thread = thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || worker.run())?;
+        threads.push(thread);
+    }
+    Ok((threads, reaches))
+}
+
+fn shard_limits(policy: &Policy) -> ShardLimits {
+    let limits = policy.settings().limits;
+    ShardLimits {
+        sessions: limits.sessions.div_ceil(SHARDS),
+        fragments: FragmentLimits {
+            datagrams: limits.fragmented_datagrams.div_ceil(SHARDS),
+            bytes: limits.fragment_bytes.div_ceil(SHARDS),
+            ..FragmentLimits::default()
+        },
+    }
+}
+
+fn listen_for_signals(news: Outbox<News>, waker: Waker) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            if news.send(News::Signal(signal)).is_err() {
+                return;
+            }
+            waker.wake();
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! A worker: takes frames from its ports, has each judged to its end, and sends what leaves.
+
+use std::{os::fd::AsFd, sync::Arc, time::Duration};
+
+use crossbeam::channel::{Receiver as Inbox, Sender as Outbox};
+use packet::Timestamp;
+use policy::InterfaceId;
+use ports::live::{PortFault, Receiver, ReceiverCounters, Sender, Waiter, Waker};
+
+use super::{desk::Desk, shared::Shared};
+
+/// How often what is due is ended while frames come, and how long a worker sleeps at most.
+const EXPIRE_EVERY: Duration = Duration::from_millis(10);
+/// Bursts taken from one port before the others have their turn.
+const BURSTS_A_TURN: usize = 4;
+/// Parcels of other workers taken between two turns.
+const PARCELS_A_TURN: usize = 128;
+
+/// Turns at the end, for what had arrived by then: a full ring is through after these.
+const LAST_TURNS: usize = 64;
+
+/// Something to be done between two bursts, by the worker itself: nobody else touches what it owns.
+pub(super) type Errand = Box<dyn FnOnce(&mut Worker, Timestamp) + Send>;
+
+/// How others reach a worker.
+#[derive(Clone)]
+pub(super) struct Reach {
+    pub(super) errands: Outbox<Errand>,
+    pub(super) waker: Waker,
+}
+
+impl Reach {
+    /// Has something done; where the worker has ended, nothing is.
+    pub(super) fn errand(&self, errand: Errand) {
+        drop(self.errands.send(errand));
+        self.waker.wake();
+    }
+}
+
+impl std::fmt::Debug for Reach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reach").finish_non_exhaustive()
+    }
+}
+
+/// The way in of one interface.
+#[derive(Debug)]
+pub(super) struct Inlet {
+    pub(super) interface: InterfaceId,
+    /// `None` while the interface is gone.
+    pub(super) receiver: Option<Receiver>,
+    /// What the receivers before this one have counted.
+    pub(super) before: ReceiverCounters,
+}
+
+/// A worker's own state.
+pub(super) struct Worker {
+    pub(super) inlets: Vec<Inlet>,
+    pub(super) desk: Desk,
+    errands: Inbox<Errand>,
+    waker: Waker,
+    shared: Arc<Shared>,
+    /// The receivers have changed: what is waited for must be gathered anew.
+    pub(super) stale: bool,
+    /// Tells the supervisor that an interface is gone.
+    gone: Box<dyn Fn(InterfaceId) + Send>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        inlets: Vec<Inlet>,
+        desk: Desk,
+        waker: Waker,
+        errands: Inbox<Errand>,
+        gone: Box<dyn Fn(InterfaceId) + Send>,
+    ) -> Self {
+        Self {
+            inlets,
+            desk,
+            errands,
+            waker,
+            shared,
+            stale: true,
+            gone,
+        }
+    }
+
+    /// Works until the firewall stops, then ends what it owns.
+    pub(super) fn run(mut self) {
+        let mut waiter = Waiter::new(&self.waker, &[]);
+        let mut expired = Timestamp::ZERO;
+        while !self.shared.is_stopping() {
+            let busy = self.turn();
+            let now = self.shared.clock.now();
+            if now.saturating_since(expired) >= EXPIRE_EVERY {
+                expired = now;
+                self.desk.expire(now);
+            }
+            while let Ok(errand) = self.errands.try_recv() {
+                errand(&mut self, now);
+            }
+            if busy {
+                continue;
+            }
+            if std::mem::take(&mut self.stale) {
+                waiter = self.waiter();
+            }
+            self.wait(&mut waiter);
+        }
+        self.drain();
+    }
+
+    /// Takes what is there. `true`: there may be more.
+    fn turn(&mut self) -> bool {
+        let Self {
+            inlets, desk, shared, ..
+        } = self;
+        let mut busy = desk.take_parcels(PARCELS_A_TURN, shared.clock.now());
+        for inlet in inlets {
+            let Some(receiver) = &mut inlet.receiver else {
+                continue;
+            };
+            for _ in 0..BURSTS_A_TURN {
+                let burst = receiver.receive();
+                if burst.is_empty() {
+                    break;
+                }
+                busy = true;
+                desk.take_burst(inlet.interface, &burst, shared.clock.now());
+            }
+        }
+        busy
+    }
+
+    fn waiter(&self) -> Waiter {
+        let fds: Vec<_> = self
+            .inlets
+            .iter()
+            .filter_map(|inlet| Some(inlet.receiver.as_ref()?.as_fd()))
+            .collect();
+        Waiter::new(&self.waker, &fds)
+    }
+
+    fn wait(&mut self, waiter: &mut Waiter) {
+        let Ok(ready) = waiter.wait(Some(EXPIRE_EVERY)) else {
+            // Interrupted, or out of kernel memory: the next turn looks at the rings anyway.
+            return;
+        };
+        let present = self.inlets.iter_mut().filter(|inlet| inlet.receiver.is_some());
+        for (place, inlet) in present.enumerate() {
+            if !ready.fault(place) {
+                continue;
+            }
+            let Some(receiver) = &mut inlet.receiver else {
+                continue;
+            };
+            if receiver.fault() == Some(PortFault::Gone) {
+                inlet.before = sum(inlet.before, receiver.counters());
+                inlet.receiver = None;
+                self.stale = true;
+                (self.gone)(inlet.interface);
+            }
+        }
+    }
+
+    /// An interface is back: frames come and go by these.
+    pub(super) fn install(&mut self, interface: InterfaceId, receiver: Receiver, sender: Option<Sender>) {
+        if let Some(inlet) = self.inlets.iter_mut().find(|inlet| inlet.interface == interface) {
+            if let Some(mut old) = inlet.receiver.replace(receiver) {
+                inlet.before = sum(inlet.before, old.counters());
+            }
+            self.stale = true;
+        }
+        if let Some(place) = self.desk.senders.get_mut(interface.index()) {
+            *place = sender;
+        }
+    }
+
+    /// What is in the rings still has its verdict; what comes later finds nobody.
+    fn drain(&mut self) {
+        for _ in 0..LAST_TURNS {
+            if !self.turn() {
+                break;
+            }
+        }
+        self.desk.finish(self.shared.clock.now());
+    }
+}
+
+/// The sums of two receivers of one interface.
+pub(super) fn sum(a: ReceiverCounters, b: ReceiverCounters) -> ReceiverCounters {
+    ReceiverCounters {
+        frames: a.frames + b.frames,
+        bytes: a.bytes + b.bytes,
+        large: a.large + b.large,
+        dropped_by_kernel: a.dropped_by_kernel + b.dropped_by_kernel,
+        too_large: a.too_large + b.too_large,
+        damaged: a.damaged + b.damaged,
+    }
+}
