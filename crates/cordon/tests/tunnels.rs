@@ -541,6 +541,48 @@ fn a_tunnel_cannot_have_others_tagged() {
 }
 
 #[test]
+fn a_tunnel_cannot_have_servers_tagged() {
+    // Who controls both ends of a tunnel can play any server in it.
+    let rules = [
+        allow_all(),
+        r#"
+[[log-settings.profiles.LF.match-list]]
+name     = "Tag-Server"
+log-type = "traffic"
+filter   = "(session_end_reason eq tcp-rst-from-server)"
+[[log-settings.profiles.LF.match-list.actions]]
+name = "Tag-Server"
+type.tagging = { action = "add-tag", target = "destination-address", registration = "localhost", tags = ["infected-host"], timeout = 0 }
+"#
+        .to_owned(),
+    ]
+    .concat();
+    let reset = build::ethernet_tcp(&client().reversed(), &segment(TcpFlags::RST, 501, 0, b""));
+    let mut frames = handshake();
+    frames.push(reset);
+    let story = |wrap: bool| -> Story {
+        let wrapped = frames.iter().enumerate().map(|(number, frame)| {
+            let ends = if number % 2 == 0 {
+                tunnel()
+            } else {
+                tunnel().reversed()
+            };
+            if wrap {
+                build::in_tunnel(&ends, GRE, frame)
+            } else {
+                frame.clone()
+            }
+        });
+        wrapped.zip(0..).map(|(frame, time)| (time, frame)).collect()
+    };
+    let outside = replay(&rules, &story(false), 1);
+    assert_eq!(outside.summary["tags"]["203.0.113.9"][0], "infected-host");
+    let inside = replay(&rules, &story(true), 1);
+    assert_eq!(inside.traffic()[0]["session_end_reason"], "tcp-rst-from-server");
+    assert_eq!(inside.summary["tags"], serde_json::json!({}));
+}
+
+#[test]
 fn any_number_of_workers_says_the_same_of_tunnels() {
     let wrappings = [
         GRE,

@@ -273,6 +273,7 @@ fn origin(session: &Session) -> Origin {
         vlans: session.key.vlans(),
         src_mac: session.client_mac,
         taggable_source: session.taggable,
+        unproven_destination: session.server_unproven,
         server_name: session.server_name.clone(),
     }
 }

@@ -276,9 +276,16 @@ impl Shard {
         let ends = admit::ends(policy, spec, env.sides, frame.ingress, &key, sender_is_client)?;
         let sender = flow.key.tuple().src;
         let sender_zone = direction.pick(ends.zones);
-        let taggable = match frame.packet.tunnel() {
-            None => ends.undecided || admit::source(policy, sender_zone, sender)?,
-            Some(_) => admit::source_inside(policy, sender_zone, sender),
+        let [client_zone, server_zone] = ends.zones;
+        let (taggable, server_unproven) = match frame.packet.tunnel() {
+            None => (
+                ends.undecided || admit::source(policy, sender_zone, sender)?,
+                false,
+            ),
+            Some(_) => (
+                admit::proven_inside(policy, client_zone, tuple.src),
+                !admit::proven_inside(policy, server_zone, tuple.dst),
+            ),
         };
 
         let decided = decide::read_tags(env, now, tuple.src, tuple.dst, None);
@@ -317,6 +324,7 @@ impl Shard {
             },
             source_told: now,
             taggable,
+            server_unproven,
             from_inside: ends.from_inside,
             carrier: flow.carries && decision.action.allows(),
             sinkholed_query: false,

@@ -115,6 +115,9 @@ pub struct Origin {
     /// Whether the client's address may be tagged: `false` (the default) where it lies outside its zone's
     /// networks or nobody knows which side is inside.
     pub taggable_source: bool,
+    /// The server's address is only what the inside of a tunnel claims, whose two ends may be in league: it is not
+    /// tagged.
+    pub unproven_destination: bool,
     /// The name the client asked the server for (TLS server name, HTTP host), where one was seen.
     pub server_name: Option<Box<DomainName>>,
 }

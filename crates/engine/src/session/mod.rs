@@ -129,6 +129,8 @@ pub(crate) struct Session {
     pub(crate) source_told: Timestamp,
     /// Whether the client's address may be tagged from where it was seen.
     pub(crate) taggable: bool,
+    /// The server's address is only what a tunnel's inside claims.
+    pub(crate) server_unproven: bool,
     /// The client sits at the wire's `interface1`.
     pub(crate) from_inside: bool,
     /// It has carried nothing but packets that count elsewhere, those inside it: no traffic session so far.

@@ -113,11 +113,11 @@ pub(crate) fn source(policy: &Policy, zone: ZoneId, source: IpAddr) -> Result<bo
     }
 }
 
-/// Whether a source may be tagged that was seen inside a tunnel. A tunnel's inside can claim any source, and the
-/// link knows nothing of it: only what the zone is said to hold counts as proven. Nothing is dropped for it, since
-/// what a tunnel connects is seldom the zone's own.
-pub(crate) fn source_inside(policy: &Policy, zone: ZoneId, source: IpAddr) -> bool {
-    policy.zone(zone).networks.contains(source)
+/// Whether an address may be tagged that was seen inside a tunnel, on the side of `zone`. A tunnel's inside can claim
+/// any address, and its two ends may be in league: only what the zone is said to hold counts as proven. Nothing is
+/// dropped for it, since what a tunnel connects is seldom the zone's own.
+pub(crate) fn proven_inside(policy: &Policy, zone: ZoneId, address: IpAddr) -> bool {
+    policy.zone(zone).networks.contains(address)
 }
 
 fn stateless_source(source: IpAddr) -> bool {

@@ -125,12 +125,13 @@ fn rezone(session: &mut Session, policy: &Policy) -> bool {
         return false;
     };
     session.zones = Zones::new(policy, [client, server]);
-    let source = session.key.tuple().src;
+    let tuple = session.key.tuple();
     if session.layer > 0 {
-        session.taggable = admit::source_inside(policy, client, source);
+        session.taggable = admit::proven_inside(policy, client, tuple.src);
+        session.server_unproven = !admit::proven_inside(policy, server, tuple.dst);
         return true;
     }
-    let source = admit::source(policy, client, source);
+    let source = admit::source(policy, client, tuple.src);
     session.taggable = source.unwrap_or(false);
     source.is_ok()
 }

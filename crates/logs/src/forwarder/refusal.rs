@@ -22,7 +22,7 @@ pub(super) enum Refusal {
     Sinkhole,
     /// A member of `never-tag`.
     NeverTag,
-    /// The source address need not be the sender's own.
+    /// The address need not be that of whoever sent the packets, or answered them.
     Unproven,
     /// Another link-layer address holds the source address.
     Foreign {

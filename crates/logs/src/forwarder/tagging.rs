@@ -95,10 +95,10 @@ impl Case<'_> {
         };
         let mut subject = Subject::host(address);
         // Whoever can forge a source could otherwise have others tagged, or healed.
-        let sender = if action.target == TagTarget::Source {
-            sender
-        } else {
-            Ok(())
+        let sender = match action.target {
+            TagTarget::Source => sender,
+            TagTarget::Destination if self.record.origin.unproven_destination => Err(Refusal::Unproven),
+            TagTarget::Destination => Ok(()),
         };
         let address = match action.operation {
             TagOperation::Add => {

@@ -82,6 +82,14 @@ fn a_source_that_is_not_proven_is_not_tagged() {
             format!("register infected-host on {SERVER} by record 1"),
         ]
     );
+    let inside_a_tunnel = Origin {
+        unproven_destination: true,
+        ..Origin::default()
+    };
+    assert_eq!(
+        lab.sinkhole_from(CLIENT, inside_a_tunnel)[1..],
+        [format!("refused infected-host on {SERVER} by record 4")]
+    );
 }
 
 #[test]
