@@ -4,6 +4,9 @@
 //! afterwards: what comes out does not depend on how many workers there are. A tick with few frames is not
 //! worth waking anybody: it is run on the spot, over the same shards.
 
+mod distribute;
+mod parcel;
+
 use std::{
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,12 +15,13 @@ use std::{
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use engine::{
-    Counters, DropReason, Env, FlowRef, FragmentNote, Frame, Ingress, Outputs, Placement, Ruleset, SHARDS,
-    Shard, ShardId, ShardLimits, Sides, Verdict, inside, place,
+    Counters, DropReason, Env, FragmentNote, Outputs, Placement, Ruleset, SHARDS, Shard, ShardLimits, Sides,
+    Verdict, inside, place,
 };
 use packet::{Checksums, Datagram, Packet, Timestamp, Wire, parse};
 use tags::TagStore;
 
+use self::parcel::{Errand, Parcel, frame_of};
 use super::tick::{Tick, TickFrame};
 
 /// Below this many frames a tick is run on the spot.
@@ -66,34 +70,6 @@ impl World {
         }
         Some(packet)
     }
-}
-
-/// One packet of a tick: a frame's own, or one inside it.
-#[derive(Debug)]
-struct Parcel {
-    /// The frame's index in its tick; of a datagram, that of the frame that completed it.
-    index: usize,
-    /// How many packets are around this one.
-    depth: u8,
-    ingress: Ingress,
-    datagram: Option<Box<Datagram<FragmentNote>>>,
-}
-
-impl Parcel {
-    /// How many frames brought it.
-    fn frames(&self) -> u64 {
-        self.datagram.as_ref().map_or(1, |datagram| {
-            datagram.fragments.iter().map(|(note, _)| note.frames()).sum()
-        })
-    }
-}
-
-/// One packet for one shard.
-#[derive(Debug)]
-struct Errand {
-    parcel: Parcel,
-    shard: ShardId,
-    flow: FlowRef,
 }
 
 /// What became of one frame, for the capture that is written.
@@ -233,162 +209,6 @@ impl Crew {
         Ok(())
     }
 
-    /// Hands each packet to the worker that owns its shard. Frames that need no shard of a flow are done here.
-    fn distribute(&mut self, tick: &Tick) {
-        let env = self.world.env();
-        let mut complete = Vec::new();
-        for (index, placed) in self.placed.iter().flatten().enumerate() {
-            let Some(frame) = tick.frames.get(index) else {
-                break;
-            };
-            let shard = match placed {
-                Placement::Flow(shard, _) | Placement::Fragment(shard) | Placement::Stateless(shard) => {
-                    *shard
-                }
-                Placement::Refused(_) => ShardId::FIRST,
-            };
-            let owner = shard.index() % self.worker_count;
-            if let Some(count) = self.frames_by_worker.get_mut(owner) {
-                *count += 1;
-            }
-            let Some(work) = self.work.get_mut(owner) else {
-                continue;
-            };
-            let parcel = Parcel {
-                index,
-                depth: 0,
-                ingress: Ingress::Wire(self.world.wire),
-                datagram: None,
-            };
-            match *placed {
-                Placement::Flow(shard, flow) => work.errands.push(Errand { parcel, shard, flow }),
-                Placement::Refused(reason) => {
-                    if let Some(shard) = self.shards.get(shard.index()) {
-                        lock(shard).refuse_frames(reason, 1);
-                    }
-                }
-                Placement::Stateless(shard) => {
-                    let (Some(shard), Ok(packet)) =
-                        (self.shards.get(shard.index()), self.world.parse(tick, frame))
-                    else {
-                        continue;
-                    };
-                    let verdict = lock(shard).stateless(&env, &frame_of(frame, &parcel, packet));
-                    work.outcomes.push(Outcome {
-                        index,
-                        verdict,
-                        datagram: None,
-                    });
-                }
-                Placement::Fragment(shard) => {
-                    let (Some(shard), Ok(packet)) =
-                        (self.shards.get(shard.index()), self.world.parse(tick, frame))
-                    else {
-                        continue;
-                    };
-                    let frame_in = frame_of(frame, &parcel, packet);
-                    let datagram = lock(shard).fragment(frame.now, self.world.wire, &frame_in);
-                    complete.extend(datagram.map(|datagram| (parcel, datagram)));
-                }
-            }
-        }
-        self.distribute_datagrams(complete);
-    }
-
-    /// Hands on what was found inside packets in the last pass; `false` where nothing was.
-    fn distribute_insides(&mut self, tick: &Tick) -> bool {
-        let mut insides: Vec<_> = self
-            .work
-            .iter_mut()
-            .flat_map(|work| work.insides.drain(..))
-            .collect();
-        if insides.is_empty() {
-            return false;
-        }
-        insides.sort_unstable_by_key(|(parcel, _)| parcel.index);
-        let mut complete = Vec::new();
-        for (parcel, placement) in insides {
-            match placement {
-                Placement::Flow(shard, flow) => self.push(Errand { parcel, shard, flow }),
-                Placement::Fragment(shard) => {
-                    complete.extend(self.fragment_inside(tick, parcel, shard));
-                }
-                Placement::Refused(reason) => self.refuse(reason, parcel.frames()),
-                // Only IP is found inside.
-                Placement::Stateless(_) => self.refuse(DropReason::FragmentInvalid, parcel.frames()),
-            }
-        }
-        self.distribute_datagrams(complete);
-        true
-    }
-
-    /// Takes a fragment that came inside a tunnel. `Some`: it completes its datagram.
-    fn fragment_inside(
-        &self,
-        tick: &Tick,
-        mut parcel: Parcel,
-        shard: ShardId,
-    ) -> Option<(Parcel, Datagram<FragmentNote>)> {
-        let frame = tick.frames.get(parcel.index)?;
-        let mut shard = lock(self.shards.get(shard.index())?);
-        let fragments = parcel
-            .datagram
-            .as_mut()
-            .map(|datagram| std::mem::take(&mut datagram.fragments));
-        let parts = leaves(fragments.unwrap_or_default());
-        let packet = self.world.packet(tick, frame, &parcel)?;
-        let frame_in = Frame {
-            original_bytes: parts
-                .iter()
-                .map(|(note, _)| note.original_bytes)
-                .sum::<u64>()
-                .max(u64::from(frame.original_len)),
-            ..frame_of(frame, &parcel, packet)
-        };
-        let complete = shard.fragment_with_parts(frame.now, self.world.wire, &frame_in, parts)?;
-        Some((parcel, complete))
-    }
-
-    /// Places datagrams that have become whole. Each stands where the frame stood that completed it.
-    fn distribute_datagrams(&mut self, complete: Vec<(Parcel, Datagram<FragmentNote>)>) {
-        if complete.is_empty() {
-            return;
-        }
-        for (parcel, datagram) in complete {
-            let placed = match datagram.packet() {
-                Ok(packet) => match place(&packet, self.world.wire, self.world.seed) {
-                    Placement::Flow(shard, flow) => Ok((shard, flow)),
-                    Placement::Refused(reason) => Err(reason),
-                    Placement::Fragment(_) | Placement::Stateless(_) => Err(DropReason::FragmentInvalid),
-                },
-                Err(malformed) => Err(DropReason::Malformed(malformed)),
-            };
-            let parcel = Parcel {
-                datagram: Some(Box::new(datagram)),
-                ..parcel
-            };
-            match placed {
-                Ok((shard, flow)) => self.push(Errand { parcel, shard, flow }),
-                Err(reason) => self.refuse(reason, parcel.frames()),
-            }
-        }
-        for work in &mut self.work {
-            work.errands.sort_by_key(|errand| errand.parcel.index);
-        }
-    }
-
-    fn push(&mut self, errand: Errand) {
-        if let Some(work) = self.work.get_mut(errand.shard.index() % self.worker_count) {
-            work.errands.push(errand);
-        }
-    }
-
-    fn refuse(&self, reason: DropReason, frames: u64) {
-        if let Some(shard) = self.shards.first() {
-            lock(shard).refuse_frames(reason, frames);
-        }
-    }
-
     fn carry(&mut self, tick: &Arc<Tick>, alone: bool) -> Result<(), WorkerLost> {
         if alone {
             for work in &mut self.work {
@@ -511,42 +331,6 @@ fn carry_all(world: &World, shards: &[Mutex<Shard>], tick: &Tick, work: &mut Wor
                 datagram: parcel.datagram,
             }),
         }
-    }
-}
-
-/// The frames that brought fragments, in order of arrival.
-fn leaves(fragments: Vec<(FragmentNote, Box<[u8]>)>) -> Vec<(FragmentNote, Box<[u8]>)> {
-    let mut leaves = Vec::with_capacity(fragments.len());
-    for (mut note, bytes) in fragments {
-        if note.parts.is_empty() {
-            leaves.push((note, bytes));
-        } else {
-            leaves.append(&mut note.parts);
-        }
-    }
-    leaves
-}
-
-/// What the engine is told of a packet.
-fn frame_of<'t>(frame: &TickFrame, parcel: &Parcel, packet: Packet<'t>) -> Frame<'t> {
-    let notes = parcel.datagram.iter().flat_map(|datagram| &datagram.fragments);
-    let notes = notes.map(|(note, _)| note);
-    Frame {
-        number: frame.number,
-        first_number: notes
-            .clone()
-            .map(FragmentNote::first_number)
-            .min()
-            .unwrap_or(frame.number),
-        frames: parcel.frames(),
-        stamp: frame.stamp,
-        ingress: parcel.ingress,
-        original_bytes: if parcel.datagram.is_some() {
-            notes.map(|note| note.original_bytes).sum()
-        } else {
-            u64::from(frame.original_len)
-        },
-        packet,
     }
 }
 

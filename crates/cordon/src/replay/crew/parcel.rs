@@ -1,0 +1,70 @@
+//! Packets on their way to a shard.
+
+use engine::{FlowRef, FragmentNote, Frame, Ingress, ShardId};
+use packet::{Datagram, Packet};
+
+use super::TickFrame;
+
+/// One packet of a tick: a frame's own, or one inside it.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    /// The frame's index in its tick; of a datagram, that of the frame that completed it.
+    pub(super) index: usize,
+    /// How many packets are around this one.
+    pub(super) depth: u8,
+    pub(super) ingress: Ingress,
+    pub(super) datagram: Option<Box<Datagram<FragmentNote>>>,
+}
+
+impl Parcel {
+    /// How many frames brought it.
+    pub(super) fn frames(&self) -> u64 {
+        self.datagram.as_ref().map_or(1, |datagram| {
+            datagram.fragments.iter().map(|(note, _)| note.frames()).sum()
+        })
+    }
+}
+
+/// One packet for one shard.
+#[derive(Debug)]
+pub(super) struct Errand {
+    pub(super) parcel: Parcel,
+    pub(super) shard: ShardId,
+    pub(super) flow: FlowRef,
+}
+
+/// What the engine is told of a packet.
+pub(super) fn frame_of<'t>(frame: &TickFrame, parcel: &Parcel, packet: Packet<'t>) -> Frame<'t> {
+    let notes = parcel.datagram.iter().flat_map(|datagram| &datagram.fragments);
+    let notes = notes.map(|(note, _)| note);
+    Frame {
+        number: frame.number,
+        first_number: notes
+            .clone()
+            .map(FragmentNote::first_number)
+            .min()
+            .unwrap_or(frame.number),
+        frames: parcel.frames(),
+        stamp: frame.stamp,
+        ingress: parcel.ingress,
+        original_bytes: if parcel.datagram.is_some() {
+            notes.map(|note| note.original_bytes).sum()
+        } else {
+            u64::from(frame.original_len)
+        },
+        packet,
+    }
+}
+
+/// The frames that brought fragments, in order of arrival.
+pub(super) fn leaves(fragments: Vec<(FragmentNote, Box<[u8]>)>) -> Vec<(FragmentNote, Box<[u8]>)> {
+    let mut leaves = Vec::with_capacity(fragments.len());
+    for (mut note, bytes) in fragments {
+        if note.parts.is_empty() {
+            leaves.push((note, bytes));
+        } else {
+            leaves.append(&mut note.parts);
+        }
+    }
+    leaves
+}
