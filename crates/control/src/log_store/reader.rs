@@ -77,7 +77,8 @@ impl LogReader {
             .send_timeout(Message::Written(done), PATIENCE)
             .is_ok()
         {
-            drop(written.recv_timeout(PATIENCE));
+            // What is late is not seen by this look.
+            written.recv_timeout(PATIENCE).unwrap_or_default();
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn last_seqno(path: &Path) -> io::Result<Option<u64>> {
     Ok(tail
         .split(|byte| *byte == b'\n')
         .rev()
-        .find_map(|line| seqno_of(line)))
+        .find_map(seqno_of))
 }
 
 /// The `seqno` of a line; `None` where it is no whole record.

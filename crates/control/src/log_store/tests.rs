@@ -15,7 +15,10 @@ fn record(seqno: u64, opaque: &str) -> Record {
     };
     Record {
         seqno,
-        ..Record::unforwarded(Timestamp::from_secs(1_000 + seqno), Body::System(Box::new(system)))
+        ..Record::unforwarded(
+            Timestamp::from_secs(1_000 + seqno),
+            Body::System(Box::new(system)),
+        )
     }
 }
 

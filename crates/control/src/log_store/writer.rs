@@ -83,8 +83,8 @@ impl Writer {
             match message {
                 Message::Records(symbols, records) => self.write(&symbols, &records),
                 Message::Written(done) => {
-                    // Nobody waits any more: then nobody needs it.
-                    drop(done.send(()));
+                    // Where nobody waits any more nobody needs it.
+                    done.send(()).unwrap_or_default();
                 }
                 Message::Stop => return,
             }
@@ -106,14 +106,12 @@ impl Writer {
             if records == 0 {
                 continue;
             }
-            let counter = match of_type.write(&self.limits) {
-                Ok(()) => &self.counts.stored,
-                Err(_) => {
-                    self.counts.faults.fetch_add(1, Ordering::Relaxed);
-                    &self.counts.not_stored
-                }
-            };
-            counter.fetch_add(records, Ordering::Relaxed);
+            if of_type.write(&self.limits).is_ok() {
+                self.counts.stored.fetch_add(records, Ordering::Relaxed);
+            } else {
+                self.counts.faults.fetch_add(1, Ordering::Relaxed);
+                self.counts.not_stored.fetch_add(records, Ordering::Relaxed);
+            }
         }
         let count = records.len() as u64;
         self.counts.waiting.fetch_sub(count, Ordering::Relaxed);
