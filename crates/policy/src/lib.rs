@@ -27,6 +27,7 @@ mod rule_bits;
 mod rule_index;
 mod security;
 mod service;
+mod service_index;
 mod settings;
 mod shadow;
 mod symbol;

@@ -12,10 +12,9 @@
 //! summaries lead to them; those that name none on either side are few again, and have a set of their
 //! own for each pair of zones.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use packet::IpProtocol;
 use smallvec::SmallVec;
 use tags::TagId;
 
@@ -24,6 +23,7 @@ use crate::address_group::{AddressBook, CarriedTags, Flattened};
 use crate::criteria::{AddressColumn, Criteria, Facts, ServiceColumn};
 use crate::interval_map::{IntervalMap, Sweep};
 use crate::rule_bits::{BitStore, BitStoreBuilder, Block, RuleBits, StoredBits, Summary};
+use crate::service_index::Services;
 use crate::{AppId, AppKnowledge, PortSet, RuleType, TagFilter, ZoneId};
 
 /// An index over the criteria of a rule base.
@@ -71,17 +71,6 @@ struct Side {
     /// By number of the tag: rules with a dynamic group whose filter names it.
     by_tag: Vec<StoredBits>,
     /// The sets of this side; their companion is the other side's `any`.
-    store: BitStore,
-}
-
-/// The sets of `service`.
-#[derive(Clone, Debug)]
-struct Services {
-    /// Rules that accept any port: the application may still matter.
-    any: RuleBits,
-    /// By port.
-    tcp: Vec<StoredBits>,
-    udp: Vec<StoredBits>,
     store: BitStore,
 }
 
@@ -263,9 +252,6 @@ impl Side {
     }
 }
 
-/// How many ports a protocol has.
-const PORTS: usize = 1 << 16;
-
 impl Criteria {
     /// Whether the sets hold the rule exactly where its columns accept a session, once the application is
     /// known.
@@ -389,65 +375,5 @@ impl Sweep for RuleSweep<'_> {
 
     fn value(&mut self) -> StoredBits {
         self.store.store(self.current.blocks())
-    }
-}
-
-impl Services {
-    fn build(blocks: usize, rules: &[&Criteria]) -> Self {
-        let mut any = RuleBits::new(blocks);
-        let mut store = BitStoreBuilder::new(RuleBits::new(blocks));
-        let mut changes: [BTreeMap<usize, Vec<(usize, bool)>>; 2] = [BTreeMap::new(), BTreeMap::new()];
-        for (number, rule) in rules.iter().enumerate().filter(|(_, rule)| !rule.disabled) {
-            let ServiceColumn::Of(services) = &rule.service else {
-                any.set(number, true);
-                continue;
-            };
-            // Several services of a rule can overlap: each protocol's ports are joined first.
-            let [tcp, udp] = &mut changes;
-            for (changes, protocol) in [(tcp, IpProtocol::TCP), (udp, IpProtocol::UDP)] {
-                let ports = services.iter().filter(|service| service.protocol == protocol);
-                for &(first, last) in PortSet::union(ports.map(|service| &service.ports)).ranges() {
-                    changes.entry(first.into()).or_default().push((number, true));
-                    let beyond = usize::from(last).saturating_add(1);
-                    changes.entry(beyond).or_default().push((number, false));
-                }
-            }
-        }
-        let [tcp, udp] = changes.map(|changes| {
-            let mut current = RuleBits::new(blocks);
-            let mut set = StoredBits::NONE;
-            let mut sets = Vec::with_capacity(PORTS);
-            for (port, changes) in changes {
-                sets.resize(port, set);
-                for (rule, value) in changes {
-                    current.set(rule, value);
-                }
-                set = store.store(current.blocks());
-            }
-            sets.resize(PORTS, set);
-            sets
-        });
-        Self {
-            any,
-            tcp,
-            udp,
-            store: store.finish(),
-        }
-    }
-
-    /// The set for a port.
-    fn set(&self, protocol: IpProtocol, dport: u16) -> StoredBits {
-        let sets = match protocol {
-            IpProtocol::TCP => self.tcp.as_slice(),
-            IpProtocol::UDP => &self.udp,
-            _ => &[],
-        };
-        sets.get(usize::from(dport)).copied().unwrap_or(StoredBits::NONE)
-    }
-
-    /// The rules of a block that accept the port.
-    fn block(&self, set: StoredBits, block: usize, bit: u32) -> Block {
-        let summary = self.store.summary(set, block / 64);
-        self.any.block(block) | self.store.block(summary, bit)
     }
 }
