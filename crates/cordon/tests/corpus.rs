@@ -8,6 +8,9 @@
     reason = "a test's helpers stop it where anything is amiss"
 )]
 
+#[path = "corpus/applications.rs"]
+mod applications;
+
 use std::{
     collections::BTreeSet,
     fs,
