@@ -1,6 +1,13 @@
 # cordon: what a newcomer needs is `make demo` and `make test`.
 CARGO ?= cargo
 
+# For each target of `make fuzz`.
+FUZZ_SECONDS ?= 20
+FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
+# What `cargo fuzz` asks LLVM for, less the sanitizers, which only nightly has.
+COVERAGE = -Cpasses=sancov-module -Ccodegen-units=1 \
+	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
+
 .PHONY: demo test bench fuzz check fmt
 
 demo: ## play the quarantine story from a capture that the project builds itself
@@ -15,13 +22,19 @@ bench: ## figures of this machine, side by side
 	$(CARGO) build --release --quiet -p cordon-benches
 	for bench in journey rules domains tags; do $(CARGO) run --release --quiet -p cordon-benches --bin $$bench || exit 1; done
 
-fuzz: ## arbitrary and mutated frames, messages and files, a hundred times as many as in `make test`
-	PROPTEST_CASES=25600 $(CARGO) test --release --workspace -- arbitrary mutated never_panic
+fuzz: ## every parser and the whole engine under libFuzzer (a C++ compiler builds it); stops at the first crash
+	mkdir -p fuzz/artifacts
+	cd fuzz && $(CARGO) run --quiet --example seeds -- corpus
+	cd fuzz && for target in $(FUZZ_TARGETS); do \
+		RUSTFLAGS="$(COVERAGE)" $(CARGO) run --quiet --release --target host-tuple --bin $$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=artifacts/$$target- corpus/$$target || exit 1; done
 
 check: ## formatting, lints, documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	cd fuzz && $(CARGO) fmt --check && $(CARGO) clippy --no-default-features --all-targets -- -D warnings
 
 fmt:
 	$(CARGO) fmt
