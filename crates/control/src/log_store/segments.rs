@@ -58,10 +58,7 @@ pub(super) fn last_seqno(path: &Path) -> io::Result<Option<u64>> {
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
     let mut tail = Vec::new();
     file.take(TAIL).read_to_end(&mut tail)?;
-    Ok(tail
-        .split(|byte| *byte == b'\n')
-        .rev()
-        .find_map(seqno_of))
+    Ok(tail.split(|byte| *byte == b'\n').rev().find_map(seqno_of))
 }
 
 /// The `seqno` of a line; `None` where it is no whole record.

@@ -192,6 +192,7 @@ fn session(flow: u8, id: u64, now: Timestamp) -> Session {
         source_told: now,
         carrier: false,
         taggable: true,
+        server_unproven: false,
         from_inside: true,
         sinkholed_query: false,
         server_name: None,
