@@ -10,11 +10,14 @@ COVERAGE = -Cpasses=sancov-module -Ccodegen-units=1 \
 
 .PHONY: demo test bench fuzz check fmt
 
-demo: ## play the quarantine story from a capture that the project builds itself
+demo: ## play the quarantine: as root live, in network namespaces made for it; else from a capture built for it
 	$(CARGO) build --release --quiet -p cordon --bins --examples
-	$(CARGO) run --release --quiet -p cordon --example quarantine
+	@if [ "$$(id -u)" = 0 ]; then sh .ci/packages && $(CARGO) run --release --quiet -p cordon --example live_quarantine; \
+	else echo "Not root: the story is replayed from a capture. As root it is played live."; \
+	$(CARGO) run --release --quiet -p cordon --example quarantine; fi
 
-test: ## every test; the corpus too where CORDON_SHARED names the folder that holds pcaps/
+test: ## every test; live ones as root; the corpus where CORDON_SHARED names the folder that holds pcaps/
+	@if [ "$$(id -u)" = 0 ]; then sh .ci/packages; fi
 	$(CARGO) test --workspace
 	RUSTFLAGS="--cfg loom" $(CARGO) test --quiet --release --target-dir target/loom -p cordon-tags --test loom
 

@@ -9,7 +9,7 @@ use std::{
 use config::{SourceText, Sources};
 use engine::{
     Counters, DropReason, Env, Event, FragmentNote, Frame, Ingress, Outputs, Placement, Ruleset, SHARDS,
-    Shard, ShardLimits, Sides, place,
+    Shard, ShardLimits, Sides, inside, place,
 };
 use logs::{Forwarder, ForwarderConfig, ForwarderLimits, View};
 use packet::{
@@ -62,7 +62,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 /// The whole engine, driven frame by frame as replay drives it.
 pub struct Lab {
     world: &'static World,
-    tags: TagStore,
+    tags: Arc<TagStore>,
     shards: Vec<Shard>,
     forwarder: Forwarder,
     out: Outputs,
@@ -90,7 +90,7 @@ impl Lab {
         };
         Self {
             world,
-            tags: TagStore::new(Arc::clone(&world.names), TagLimits::default()),
+            tags: Arc::new(TagStore::new(Arc::clone(&world.names), TagLimits::default())),
             shards: (0..SHARDS).map(|_| Shard::new(limits)).collect(),
             forwarder: Forwarder::new(world.forwarding.clone(), ForwarderLimits::default()),
             out: Outputs::default(),
@@ -139,7 +139,7 @@ impl Lab {
             Ok(packet) => packet,
             Err(malformed) => return self.shards[0].refuse_frames(DropReason::Malformed(malformed), 1),
         };
-        let mut frame = Frame {
+        let frame = Frame {
             number: self.frames,
             first_number: self.frames,
             frames: 1,
@@ -148,44 +148,70 @@ impl Lab {
             original_bytes: bytes.len() as u64,
             packet,
         };
-        let env = Env {
-            ruleset: &self.world.ruleset,
-            tags: &self.tags,
-            sides: &self.world.sides,
-        };
-        let whole: Datagram<FragmentNote>;
-        let (shard, flow) = match place(&frame.packet, WIRE, 0) {
-            Placement::Stateless(shard) => {
-                let _ = self.shards[shard.index()].stateless(&env, &frame);
-                return;
-            }
-            Placement::Flow(shard, flow) => (shard, flow),
-            Placement::Fragment(shard) => {
-                match self.shards[shard.index()].fragment(self.now, WIRE, &frame) {
-                    None => return,
-                    Some(datagram) => whole = datagram,
-                }
-                let fragments = whole.fragments.len() as u64;
-                let (packet, placed) = match whole.packet().map(|packet| (packet, place(&packet, WIRE, 0))) {
-                    Ok((packet, Placement::Flow(shard, flow))) => (packet, (shard, flow)),
-                    Ok(_) => return self.shards[0].refuse_frames(DropReason::FragmentInvalid, fragments),
-                    Err(fault) => {
-                        return self.shards[0].refuse_frames(DropReason::Malformed(fault), fragments);
-                    }
-                };
-                frame = Frame {
-                    frames: fragments,
-                    packet,
-                    ..frame
-                };
-                placed
-            }
-        };
-        let _ = self.shards[shard.index()].packet(&env, self.now, &frame, &flow, &mut self.out);
+        self.judge(frame, &[]);
         for sent in self.out.emissions() {
             let sent = parse(link, sent.bytes, sent.bytes.len(), Checksums::Verify);
             assert!(sent.is_ok(), "cordon sent what it would drop itself: {sent:?}");
         }
+    }
+
+    /// Judges a packet, then what is inside it; `fragments` are those that made it up.
+    fn judge(&mut self, mut frame: Frame<'_>, fragments: &[(FragmentNote, Box<[u8]>)]) {
+        let world = self.world;
+        let tags = Arc::clone(&self.tags);
+        let env = Env {
+            ruleset: &world.ruleset,
+            tags: &tags,
+            sides: &world.sides,
+            adopting: false,
+        };
+        loop {
+            let (shard, flow) = match place(&frame.packet, WIRE, 0) {
+                Placement::Stateless(shard) => {
+                    let _ = self.shards[shard.index()].stateless(&env, &frame);
+                    return;
+                }
+                Placement::Refused(reason) => return self.shards[0].refuse_frames(reason, frame.frames),
+                Placement::Fragment(shard) => {
+                    let parts = leaves(fragments);
+                    let whole = self.shards[shard.index()].fragment_with_parts(self.now, WIRE, &frame, parts);
+                    if let Some(datagram) = whole {
+                        self.judge_datagram(frame, &datagram);
+                    }
+                    return;
+                }
+                Placement::Flow(shard, flow) => (shard, flow),
+            };
+            let verdict = self.shards[shard.index()].packet(&env, self.now, &frame, &flow, &mut self.out);
+            match inside(&env, &frame, &flow, verdict, 0) {
+                Some(inner) => frame = inner,
+                None => return,
+            }
+        }
+    }
+
+    fn judge_datagram(&mut self, last: Frame<'_>, datagram: &Datagram<FragmentNote>) {
+        let frames = datagram.fragments.iter().map(|(note, _)| note.frames()).sum();
+        let mut packet = match datagram.packet() {
+            Ok(packet) => packet,
+            Err(fault) => return self.shards[0].refuse_frames(DropReason::Malformed(fault), frames),
+        };
+        while packet.tunnel().map_or(0, |tunnel| tunnel.depth) < last.layer() {
+            match packet.inside(0) {
+                Ok(Some(inner)) => packet = inner,
+                _ => return self.shards[0].refuse_frames(DropReason::FragmentInvalid, frames),
+            }
+        }
+        let frame = Frame {
+            number: last.number,
+            first_number: last.first_number,
+            frames,
+            stamp: last.stamp,
+            ingress: last.ingress,
+            original_bytes: last.original_bytes,
+            packet,
+        };
+        self.judge(frame, &datagram.fragments);
     }
 
     fn expire(&mut self) {
@@ -193,6 +219,7 @@ impl Lab {
             ruleset: &self.world.ruleset,
             tags: &self.tags,
             sides: &self.world.sides,
+            adopting: false,
         };
         for shard in &mut self.shards {
             shard.expire(&env, self.now, &mut self.out);
@@ -237,6 +264,7 @@ impl Lab {
             ruleset: &self.world.ruleset,
             tags: &self.tags,
             sides: &self.world.sides,
+            adopting: false,
         };
         let (now, out) = (self.now, &mut self.out);
         let held = self
@@ -256,6 +284,25 @@ impl Lab {
         }
         sum.frames()
     }
+}
+
+/// The frames that brought fragments.
+fn leaves(fragments: &[(FragmentNote, Box<[u8]>)]) -> Vec<(FragmentNote, Box<[u8]>)> {
+    let mut all = Vec::new();
+    for (note, bytes) in fragments {
+        if note.parts.is_empty() {
+            let note = FragmentNote {
+                number: note.number,
+                stamp: note.stamp,
+                original_bytes: note.original_bytes,
+                parts: Vec::new(),
+            };
+            all.push((note, bytes.clone()));
+        } else {
+            all.append(&mut leaves(&note.parts));
+        }
+    }
+    all
 }
 
 /// A few hosts and ports, in both families and either direction.

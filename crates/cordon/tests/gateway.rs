@@ -11,6 +11,7 @@ mod lab;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     process::{Child, Command},
     time::Duration,
 };
@@ -63,95 +64,143 @@ impl Drop for Servers {
     }
 }
 
+/// The gateway of the recipe, its LAN and the internet.
+struct Network {
+    gateway: Namespace,
+    wired: Namespace,
+    trunk: Namespace,
+    internet: Namespace,
+    kernel_has_vlans: bool,
+    folder: tempfile::TempDir,
+    _servers: Servers,
+}
+
+impl Network {
+    /// Runs the recipe's blocks and starts cordon.
+    fn new() -> Outcome<Self> {
+        let folder = tempfile::tempdir()?;
+        let gateway = Namespace::create("gateway")?;
+        let (wired, trunk, internet) = (
+            Namespace::create("wired")?,
+            Namespace::create("trunk")?,
+            Namespace::create("internet")?,
+        );
+        wired.veth("eth0", &gateway, "lan1", 1500)?;
+        trunk.veth("eth0", &gateway, "lan2", 1500)?;
+        internet.veth("eth0", &gateway, "wan", 1500)?;
+        internet.ip("address add 203.0.113.1/24 dev eth0")?;
+        gateway.ip("address add 203.0.113.2/24 dev wan")?;
+        gateway.ip("route add default via 203.0.113.1")?;
+        shell(&gateway, &recipe("cable"))?;
+        let kernel_has_vlans = gateway.ip("link add link gw0 name probe type vlan id 9").is_ok();
+        if kernel_has_vlans {
+            shell(&gateway, &recipe("vlan"))?;
+        } else {
+            eprintln!("this kernel has no 802.1Q: tagged frames are sent by hand");
+        }
+        let elsewhere = format!("{}/dnsmasq", folder.path().display());
+        shell(
+            &gateway,
+            &recipe("services").replace("/run/dnsmasq-gw0", &elsewhere),
+        )?;
+
+        fs::write(folder.path().join("cordon.toml"), CONFIG)?;
+        let log = fs::File::create(folder.path().join("cordon.log"))?;
+        let socket = folder.path().join("cordon.sock");
+        let cordon = gateway
+            .command(env!("CARGO_BIN_EXE_cordon"))
+            .arg("run")
+            .arg(folder.path().join("cordon.toml"))
+            .arg("--state")
+            .arg(folder.path().join("state"))
+            .arg("--socket")
+            .arg(&socket)
+            .stderr(log)
+            .spawn()?;
+        let servers = Servers(vec![cordon]);
+        let answers = || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_cordon"));
+            let asked = command
+                .args(["show", "info", "--json", "--socket"])
+                .arg(&socket)
+                .output();
+            asked.is_ok_and(|output| output.status.success())
+        };
+        within(Duration::from_secs(10), "cordon answers", answers).map_err(|error| {
+            let log = fs::read_to_string(folder.path().join("cordon.log")).unwrap_or_default();
+            format!("{error}\n{log}")
+        })?;
+        Ok(Self {
+            gateway,
+            wired,
+            trunk,
+            internet,
+            kernel_has_vlans,
+            folder,
+            _servers: servers,
+        })
+    }
+}
+
+fn shell(host: &Namespace, script: &str) -> Outcome<()> {
+    let output = on(host, "sh", &["-euc", script])?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{}\n{script}", String::from_utf8_lossy(&output.stderr)).into())
+}
+
+fn ping(host: &Namespace, address: &str) -> Outcome<bool> {
+    Ok(on(host, "ping", &["-c", "2", "-i", "0.2", "-W", "2", address])?
+        .status
+        .success())
+}
+
 #[test]
 fn the_recipe_makes_a_gateway() -> Outcome<()> {
     if !Namespace::permitted()? {
         eprintln!("skipped: needs root");
         return Ok(());
     }
-    let folder = tempfile::tempdir()?;
-    let gateway = Namespace::create("gateway")?;
-    let (wired, trunk, internet) = (
-        Namespace::create("wired")?,
-        Namespace::create("trunk")?,
-        Namespace::create("internet")?,
-    );
-    wired.veth("eth0", &gateway, "lan1", 1500)?;
-    trunk.veth("eth0", &gateway, "lan2", 1500)?;
-    internet.veth("eth0", &gateway, "wan", 1500)?;
-    internet.ip("address add 203.0.113.1/24 dev eth0")?;
-    gateway.ip("address add 203.0.113.2/24 dev wan")?;
-    gateway.ip("route add default via 203.0.113.1")?;
-
-    let shell = |script: &str| -> Outcome<()> {
-        let output = on(&gateway, "sh", &["-euc", script])?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        output
-            .status
-            .success()
-            .then_some(())
-            .ok_or_else(|| format!("{said}\n{script}").into())
-    };
-    shell(&recipe("cable"))?;
-    let kernel_has_vlans = gateway.ip("link add link gw0 name probe type vlan id 9").is_ok();
-    if kernel_has_vlans {
-        shell(&recipe("vlan"))?;
-    } else {
-        eprintln!("this kernel has no 802.1Q: tagged frames are sent by hand");
+    let network = Network::new()?;
+    dhcp_and_nat(&network)?;
+    router_advertisements(&network)?;
+    let Network { trunk, .. } = &network;
+    if network.kernel_has_vlans {
+        trunk.ip("link add link eth0 name eth0.20 type vlan id 20")?;
+        trunk.ip("address add 192.168.20.2/24 dev eth0.20")?;
+        trunk.ip("link set eth0.20 up")?;
+        trunk.ip("route add default via 192.168.20.1")?;
+        assert!(
+            ping(trunk, "192.168.20.1")?,
+            "the gateway does not answer in the VLAN"
+        );
+        assert!(
+            ping(trunk, "203.0.113.1")?,
+            "the internet does not answer the VLAN"
+        );
     }
-    let in_folder = |script: String| {
-        script.replace(
-            "/run/dnsmasq-gw0",
-            &format!("{}/dnsmasq", folder.path().display()),
-        )
-    };
-    shell(&in_folder(recipe("services")))?;
+    tagged_frames_cross(trunk, &network.gateway)
+}
 
-    fs::write(folder.path().join("cordon.toml"), CONFIG)?;
-    let log = fs::File::create(folder.path().join("cordon.log"))?;
-    let socket = folder.path().join("cordon.sock");
-    let cordon = gateway
-        .command(env!("CARGO_BIN_EXE_cordon"))
-        .arg("run")
-        .arg(folder.path().join("cordon.toml"))
-        .arg("--state")
-        .arg(folder.path().join("state"))
-        .arg("--socket")
-        .arg(&socket)
-        .stderr(log)
-        .spawn()?;
-    let _servers = Servers(vec![cordon]);
-    let ask = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cordon"));
-        command
-            .args(words)
-            .arg("--socket")
-            .arg(&socket)
-            .arg("--json")
-            .output()
-    };
-    within(Duration::from_secs(10), "cordon answers", || {
-        ask(&["show", "info"]).is_ok_and(|output| output.status.success())
-    })
-    .inspect_err(|_| {
-        eprintln!(
-            "{}",
-            fs::read_to_string(folder.path().join("cordon.log")).unwrap_or_default()
-        )
-    })?;
-
-    // DHCP: a lease from the gateway's server, through the wire.
+/// A lease from the gateway's server, through the wire; then the internet answers, and has seen the gateway's
+/// address only.
+fn dhcp_and_nat(network: &Network) -> Outcome<()> {
+    let Network {
+        wired,
+        internet,
+        folder,
+        ..
+    } = network;
+    let script = folder.path().join("lease.sh");
     fs::write(
-        folder.path().join("lease.sh"),
+        &script,
         "#!/bin/sh\n[ \"$1\" = bound ] || exit 0\nip address add $ip/24 dev $interface\nip route add default via $router\n",
     )?;
-    Command::new("chmod")
-        .arg("+x")
-        .arg(folder.path().join("lease.sh"))
-        .status()?;
-    let script = folder.path().join("lease.sh").display().to_string();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    let script = script.display().to_string();
     let lease = on(
-        &wired,
+        wired,
         "udhcpc",
         &[
             "-i", "eth0", "-n", "-q", "-f", "-t", "10", "-T", "1", "-s", &script,
@@ -162,67 +211,39 @@ fn the_recipe_makes_a_gateway() -> Outcome<()> {
         "no lease: {}",
         String::from_utf8_lossy(&lease.stderr)
     );
-    let addresses = text(&on(&wired, "ip", &["-4", "address", "show", "dev", "eth0"])?);
+    let addresses = text(&on(wired, "ip", &["-4", "address", "show", "dev", "eth0"])?);
     assert!(addresses.contains("inet 192.168.1.1"), "{addresses}");
-
-    // NAT: the internet answers, and has seen the gateway's address only.
-    let ping = |host: &Namespace, address: &str| -> Outcome<bool> {
-        Ok(on(host, "ping", &["-c", "2", "-i", "0.2", "-W", "2", address])?
-            .status
-            .success())
-    };
-    assert!(ping(&wired, "203.0.113.1")?, "the internet does not answer");
-    let neighbours = text(&on(&internet, "ip", &["neighbour"])?);
+    assert!(ping(wired, "203.0.113.1")?, "the internet does not answer");
+    let neighbours = text(&on(internet, "ip", &["neighbour"])?);
     assert!(
         neighbours.contains("203.0.113.2") && !neighbours.contains("192.168."),
         "{neighbours}"
     );
+    Ok(())
+}
 
-    // IPv6 router advertisements: an address by itself.
-    on(&wired, "sysctl", &["-qw", "net.ipv6.conf.eth0.accept_ra=2"])?;
+/// An IPv6 address by itself.
+fn router_advertisements(Network { wired, .. }: &Network) -> Outcome<()> {
+    on(wired, "sysctl", &["-qw", "net.ipv6.conf.eth0.accept_ra=2"])?;
     wired.ip("link set eth0 down")?;
     wired.ip("link set eth0 up")?;
+    let shown = [
+        "-6",
+        "address",
+        "show",
+        "dev",
+        "eth0",
+        "scope",
+        "global",
+        "-tentative",
+    ];
     within(
         Duration::from_secs(15),
         "an address by router advertisement",
-        || {
-            on(
-                &wired,
-                "ip",
-                &[
-                    "-6",
-                    "address",
-                    "show",
-                    "dev",
-                    "eth0",
-                    "scope",
-                    "global",
-                    "-tentative",
-                ],
-            )
-            .is_ok_and(|output| text(&output).contains("inet6 fd00:1:"))
-        },
+        || on(wired, "ip", &shown).is_ok_and(|output| text(&output).contains("inet6 fd00:1:")),
     )?;
-    assert!(
-        ping(&wired, "fd00:1::1")?,
-        "the gateway does not answer over IPv6"
-    );
-
-    if kernel_has_vlans {
-        trunk.ip("link add link eth0 name eth0.20 type vlan id 20")?;
-        trunk.ip("address add 192.168.20.2/24 dev eth0.20")?;
-        trunk.ip("link set eth0.20 up")?;
-        trunk.ip("route add default via 192.168.20.1")?;
-        assert!(
-            ping(&trunk, "192.168.20.1")?,
-            "the gateway does not answer in the VLAN"
-        );
-        assert!(
-            ping(&trunk, "203.0.113.1")?,
-            "the internet does not answer the VLAN"
-        );
-    }
-    tagged_frames_cross(&trunk, &gateway)
+    assert!(ping(wired, "fd00:1::1")?, "the gateway does not answer over IPv6");
+    Ok(())
 }
 
 /// A frame with a VLAN tag, sent into the trunk, arrives at the gateway's end with its tag.

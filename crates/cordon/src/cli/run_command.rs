@@ -53,7 +53,7 @@ impl RunArguments {
                 match error {
                     RunError::Configuration => Exit::WrongInput,
                     RunError::Port(_)
-                    | RunError::State(_)
+                    | RunError::Keep(_)
                     | RunError::Socket(_)
                     | RunError::System(_)
                     | RunError::WorkerLost => Exit::SystemRefused,

@@ -106,7 +106,7 @@ impl Forwarding {
     }
 
     /// Sets or removes a tag for an administrator. What comes back was written down.
-    pub(super) fn command(&self, shared: &Shared, command: &TagCommand) -> std::io::Result<CommandOutcome> {
+    pub(super) fn command(&self, shared: &Shared, command: &TagCommand) -> Result<CommandOutcome, String> {
         let now = shared.clock.now();
         let mut inner = self.lock();
         let Inner {
@@ -114,9 +114,9 @@ impl Forwarding {
         } = &mut *inner;
         let outcome = forwarder.command(now, command, &shared.tags, records);
         inner.settle(shared, now);
-        match inner.sinks.journal_fault() {
+        match inner.sinks.fault() {
             None => Ok(outcome),
-            Some(fault) => Err(fault),
+            Some(fault) => Err(fault.to_owned()),
         }
     }
 

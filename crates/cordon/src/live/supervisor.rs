@@ -40,7 +40,7 @@ use super::{
     links::{LinkChange, Links},
     openings::{self, Share},
     shared::Shared,
-    sinks::{Sinks, StateError},
+    sinks::{KeepError, Sinks},
     worker::{Errand, Reach, Worker},
 };
 
@@ -64,7 +64,7 @@ pub(crate) enum RunError {
     #[error(transparent)]
     Port(#[from] PortError),
     #[error(transparent)]
-    State(#[from] StateError),
+    Keep(#[from] KeepError),
     #[error(transparent)]
     Socket(#[from] BindError),
     #[error("cannot start: {0}")]
@@ -206,6 +206,7 @@ impl Firewall {
             self.follow_links();
             self.reopen();
             self.commits.look_after();
+            self.keep_up();
             if self.workers.iter().any(JoinHandle::is_finished) {
                 return Err(RunError::WorkerLost);
             }
@@ -275,6 +276,33 @@ impl Firewall {
                 Err(_) => true,
             }
         });
+    }
+
+    /// Does what the forwarder must not wait for.
+    fn keep_up(&self) {
+        let upkeep = self.shared.forwarding.with_sinks(Sinks::upkeep);
+        if let Some(journal) = upkeep.sync
+            && let Err(fault) = journal.sync_data()
+        {
+            warn!(%fault, "the tag journal may not survive a power cut");
+        }
+        if let Some(compaction) = upkeep.compaction {
+            match compaction.run() {
+                Ok(damage) => {
+                    for damage in damage {
+                        error!(%damage, "part of the tag journal could not be read; it was kept aside");
+                    }
+                }
+                Err(fault) => warn!(%fault, "the tag journal cannot be compacted"),
+            }
+        }
+        if upkeep.behind {
+            let now = self.shared.clock.now();
+            let tags = &self.shared.tags;
+            self.shared
+                .forwarding
+                .with_sinks(|sinks| sinks.catch_up(tags, now));
+        }
     }
 
     fn for_each_worker(&self, what: impl Fn(&mut Worker) + Clone + Send + 'static) {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
-use control::{CommandError, rows};
+use control::{CommandError, ErrorCode, rows};
 use engine::Counters;
 use logs::{Filter, Record, View};
 use policy::WireMode;
@@ -238,11 +238,17 @@ impl Answers {
 
     pub(super) fn logs(&self, filter: &Filter, limit: usize) -> Result<Value, CommandError> {
         let now = self.shared.clock.now();
-        let records = self.shared.forwarding.with_sinks(|sinks| sinks.reader()).newest(
-            filter,
-            now,
-            limit.saturating_add(1),
-        )?;
+        let records = self
+            .shared
+            .forwarding
+            .with_sinks(|sinks| sinks.reader())
+            .newest(filter, now, limit.saturating_add(1))
+            .map_err(|error| {
+                CommandError::new(
+                    ErrorCode::System,
+                    format!("the log store cannot be read: {error}"),
+                )
+            })?;
         Ok(rows("logs", records, limit))
     }
 }
