@@ -65,7 +65,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("hickory-proto", &["cordon-inspect"]),
     ("dashmap", &["cordon-tags"]),
     ("papaya", &["cordon-tags"]),
-    ("pnet_datalink", &["cordon-ports"]),
+    ("pnet", &["cordon-ports"]),
     ("toml-span", &["cordon-config"]),
     ("serde", SERIALISING),
     ("serde_json", SERIALISING),

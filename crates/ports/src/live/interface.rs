@@ -35,7 +35,7 @@ impl Interface {
         let control = InterfaceControl::open()
             .map_err(|error| PortError::from_system("interfaces", "ask for their facts", error))?;
         // One that vanishes between the two questions is not there.
-        let all = pnet_datalink::interfaces().into_iter();
+        let all = pnet::datalink::interfaces().into_iter();
         Ok(all
             .filter_map(|found| Self::with_facts(found, &control).ok())
             .collect())
@@ -43,7 +43,7 @@ impl Interface {
 
     /// The interface called `name`.
     pub fn find(name: &str) -> Result<Self, PortError> {
-        let all = pnet_datalink::interfaces();
+        let all = pnet::datalink::interfaces();
         let Some(found) = all.iter().find(|found| found.name == name) else {
             return Err(PortError::NoSuchInterface {
                 interface: name.to_owned(),
@@ -59,7 +59,7 @@ impl Interface {
         clippy::redundant_closure_for_method_calls,
         reason = "the method's type is of a crate that pnet does not export"
     )]
-    fn with_facts(found: pnet_datalink::NetworkInterface, control: &InterfaceControl) -> io::Result<Self> {
+    fn with_facts(found: pnet::datalink::NetworkInterface, control: &InterfaceControl) -> io::Result<Self> {
         Ok(Self {
             index: found.index,
             mac: found.mac.map(|mac| MacAddr(mac.octets())),
