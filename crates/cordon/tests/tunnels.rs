@@ -311,6 +311,26 @@ fn a_rule_about_the_inside_holds_for_the_inside() {
 }
 
 #[test]
+fn nobody_claims_to_be_an_administrator_through_a_tunnel() {
+    let rules = [
+        rule("not-there", "destination = [\"203.0.113.9\"]", "deny"),
+        allow_all(),
+        "[setting.management]\naddresses = [\"10.1.0.7\"]\nports = [80]\n".to_owned(),
+    ]
+    .concat();
+    let [syn, ..] = &handshake()[..] else {
+        panic!("a handshake begins")
+    };
+    let inside = build::in_tunnel(&tunnel(), GRE, syn);
+    let outcome = replay(&rules, &vec![(0, syn.clone()), (1, inside)], 1);
+    outcome.dropped("policy-deny", 1);
+    assert_eq!(outcome.written, std::slice::from_ref(syn));
+    let rules: Vec<&Value> = outcome.traffic().iter().map(|record| &record["rule"]).collect();
+    assert_eq!(rules.len(), 2, "{rules:?}");
+    assert!(rules.contains(&&"management".into()) && rules.contains(&&"not-there".into()));
+}
+
+#[test]
 fn a_refused_tunnel_hides_what_is_inside() {
     for (wrapping, app) in [
         (GRE, "gre"),

@@ -293,7 +293,7 @@ impl Shard {
             Some(app) => (AppKnowledge::Known(app), Recognition::Settled(app)),
             None => (AppKnowledge::Unknown, Recognition::NoPayload),
         };
-        let decision = decide::ask(env, ends.zones, tuple, app, None, &decided);
+        let decision = decide::ask(env, ends.zones, &key, app, None, &decided);
         if !decision.action.allows() && crosses_always(&frame.packet) && !spec.protect_link_local {
             return Ok(Verdict::Forward(direction.reversed().pick(ends.interfaces)));
         }

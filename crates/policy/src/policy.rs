@@ -100,13 +100,16 @@ impl Policy {
         &self.parts.book
     }
 
+    /// What is decided of a session: by [`Settings::management`], else by the rules.
+    pub fn decide(&self, query: &Query<'_>) -> Decision {
+        self.management(query)
+            .unwrap_or_else(|| self.decide_by_rules(query))
+    }
+
     /// What the security rules say of a session: the first that matches decides. Where the application
     /// or the name of the host is still to be known, see [`Decision::provisional`] and
-    /// [`Decision::name_matters`].
-    pub fn decide(&self, query: &Query<'_>) -> Decision {
-        if let Some(decision) = self.management(query) {
-            return decision;
-        }
+    /// [`Decision::name_matters`]. For sessions inside tunnels, whose ends anybody can claim to be an administrator.
+    pub fn decide_by_rules(&self, query: &Query<'_>) -> Decision {
         let facts = self.facts(query);
         let mut first = FirstMatch::default();
         let decided = self.rule_index.visit(&facts, |candidate| match candidate {

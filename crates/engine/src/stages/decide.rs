@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use packet::{DomainName, FlowTuple, Timestamp};
+use packet::{DomainName, FlowKey, Timestamp, TunnelId};
 use policy::{AppKnowledge, Decision, Policy, Query, ZoneId};
 use tags::Context;
 
@@ -53,12 +53,13 @@ pub(crate) fn is_current(session: &Session, env: &Env<'_>, now: Timestamp) -> bo
 pub(crate) fn ask(
     env: &Env<'_>,
     zones: [ZoneId; 2],
-    tuple: FlowTuple,
+    key: &FlowKey,
     app: AppKnowledge,
     server_name: Option<&DomainName>,
     decided: &DecidedUnder,
 ) -> Decision {
     let policy = env.ruleset.policy();
+    let tuple = key.tuple();
     let category = server_name.map(|name| policy.categorize(name));
     let query = Query {
         from: zones[0],
@@ -69,7 +70,11 @@ pub(crate) fn ask(
         src_tags: &decided.src_tags,
         dst_tags: &decided.dst_tags,
     };
-    policy.decide(&query)
+    if key.tunnel() == TunnelId::NONE {
+        policy.decide(&query)
+    } else {
+        policy.decide_by_rules(&query)
+    }
 }
 
 /// What deciding a session again came to.
@@ -106,7 +111,7 @@ pub(crate) fn again(session: &mut Session, env: &Env<'_>, now: Timestamp, learnt
     let decision = if homeless {
         policy.nothing_matches()
     } else {
-        ask(env, session.zones.ids, tuple, app, name, &decided)
+        ask(env, session.zones.ids, &session.key, app, name, &decided)
     };
     session.decided = decided;
     if decision.action.allows() {
