@@ -26,7 +26,7 @@ impl Usage {
         ),
         read("show groups", "address groups"),
         read("show group NAME", "the members of an address group"),
-        read("show rules", "rules and how often each decided"),
+        read("show rules", "security and decryption rules, in order"),
         read("show lists", "domain and address lists"),
         read(
             "show logs TYPE ['FILTER'] [--limit N]",

@@ -153,20 +153,31 @@ impl Answer for Answers {
             } => self.tag(admin, TagOperation::Add, &subject, &tag, timeout),
             Command::TagRemove { subject, tag } => self.tag(admin, TagOperation::Remove, &subject, &tag, 0),
             Command::Explain { subject } => Ok(self.explain(&subject)),
+            // Who counts on the way back must not be left without it.
+            Command::Commit {
+                confirm_within: Some(_),
+                ..
+            } => Err(not_supported("a commit that has to be confirmed")),
             Command::Commit { path, .. } => self.commits.commit(&path, Wish { admin, cmd: "commit" }),
             Command::ClearSession(sessions) => self.clear(sessions),
             Command::Pause { what, duration } => self.pause(admin, what, duration),
-            Command::Help
-            | Command::Diff { .. }
-            | Command::Rollback { .. }
-            | Command::Confirm
-            | Command::Test(_) => Err(CommandError::new(ErrorCode::NotFound, "not here")),
+            Command::Diff { .. } => Err(not_supported("diff")),
+            Command::Rollback { .. } => Err(not_supported("rollback")),
+            Command::Confirm => Err(not_supported("confirm")),
+            Command::Help | Command::Test(_) => Err(not_supported("this, asked of a running firewall,")),
         }
     }
 }
 
 fn done(event: &str, subject: &Subject, tag: &str) -> Value {
     json!({ "event": event, "subject": subject.to_string(), "tag": tag })
+}
+
+fn not_supported(what: &str) -> CommandError {
+    CommandError::new(
+        ErrorCode::Refused,
+        format!("{what} is not supported yet; nothing was changed"),
+    )
 }
 
 fn absent(subject: &Subject, tag: &str) -> CommandError {
