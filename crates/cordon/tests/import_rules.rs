@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cordon-tags", &["cordon-packet"]),
     ("cordon-policy", &["cordon-packet", "cordon-tags"]),
     ("cordon-inspect", &["cordon-packet"]),
+    ("cordon-decrypt", &["cordon-packet", "cordon-inspect"]),
     ("cordon-logs", &["cordon-packet", "cordon-tags", "cordon-policy"]),
     (
         "cordon-engine",
@@ -27,6 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "cordon-tags",
             "cordon-policy",
             "cordon-inspect",
+            "cordon-decrypt",
             "cordon-logs",
         ],
     ),
@@ -50,6 +52,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "cordon-policy",
             "cordon-inspect",
             "cordon-logs",
+            "cordon-decrypt",
             "cordon-engine",
             "cordon-config",
         ],

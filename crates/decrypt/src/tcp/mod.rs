@@ -1,0 +1,1 @@
+//! One end of an intercepted TCP connection, taken on in its middle.

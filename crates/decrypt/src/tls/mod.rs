@@ -1,0 +1,1 @@
+//! Both TLS sides of an intercepted connection: bytes in, bytes out.
