@@ -210,6 +210,8 @@ pub struct Tcp<'a> {
     pub window_scale: Option<u8>,
     /// Maximum segment size option; only read where SYN is set (RFC 9293 §3.7.1).
     pub mss: Option<u16>,
+    /// The options as they stand in the header, padding included; what a snap length cut off is missing.
+    pub options: &'a [u8],
     /// The data that was captured.
     pub payload: &'a [u8],
     /// Bytes of data that were sent, according to the IP header.

@@ -15,6 +15,7 @@ fn segment(flags: TcpFlags, seq: u32, ack: u32, payload: &[u8]) -> Tcp<'_> {
         window: 1000,
         window_scale: None,
         mss: None,
+        options: &[],
         payload,
         payload_len: u32::try_from(payload.len()).unwrap(),
     }

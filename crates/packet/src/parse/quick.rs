@@ -138,8 +138,9 @@ fn transport(protocol: IpProtocol, captured: &[u8], sent: usize) -> Option<Trans
             let payload = captured.get(offset..)?;
             let payload_len = sent.checked_sub(offset)?;
             let flags = TcpFlags(header[13]);
+            let options = captured.get(20..offset)?;
             let (window_scale, mss) = if flags.syn() {
-                syn_options(captured.get(20..offset)?)
+                syn_options(options)
             } else {
                 (None, None)
             };
@@ -152,6 +153,7 @@ fn transport(protocol: IpProtocol, captured: &[u8], sent: usize) -> Option<Trans
                 window: u16::from_be_bytes([header[14], header[15]]),
                 window_scale,
                 mss,
+                options,
                 payload,
                 payload_len: u32::try_from(payload_len).ok()?,
             }))

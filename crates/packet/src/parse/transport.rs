@@ -74,6 +74,7 @@ fn tcp(captured: &[u8], sent: usize) -> Result<Tcp<'_>, Malformed> {
         window: header.window_size(),
         window_scale,
         mss,
+        options: present.get(fixed.len()..).unwrap_or_default(),
         payload: captured.get(header_len..).unwrap_or_default(),
         payload_len: u32::try_from(payload_len).map_err(|_| Malformed::BadTcpHeader)?,
     })
