@@ -132,6 +132,14 @@ pub(super) fn tcp(
     options: &[u8],
 ) {
     let start = out.len();
+    tcp_unsummed(out, ports, segment, options);
+    let checksum = transport_checksum(out, start, addresses, IpProtocol::TCP);
+    put16(out, start.saturating_add(16), checksum);
+}
+
+/// As [`tcp`], with a checksum of zero.
+pub(super) fn tcp_unsummed(out: &mut Vec<u8>, ports: [u16; 2], segment: &Segment<'_>, options: &[u8]) {
+    let start = out.len();
     let options = options.get(..40).unwrap_or(options);
     let padded = options.len().next_multiple_of(4);
     out.extend_from_slice(&ports[0].to_be_bytes());
@@ -146,8 +154,6 @@ pub(super) fn tcp(
     out.extend_from_slice(options);
     out.resize(start.saturating_add(20).saturating_add(padded), 0);
     out.extend_from_slice(segment.payload);
-    let checksum = transport_checksum(out, start, addresses, IpProtocol::TCP);
-    put16(out, start.saturating_add(16), checksum);
 }
 
 /// The checksum of everything from `start` on, behind a pseudo header.

@@ -10,6 +10,7 @@ mod fresh;
 mod headers;
 mod link_length;
 mod reply;
+mod segments;
 mod tunnel;
 
 pub use fragment::fragment;
@@ -21,6 +22,7 @@ pub use headers::Segment;
 pub(crate) use headers::put16;
 pub(crate) use link_length::{has_8023_length, set_link_length, type_field_at};
 pub use reply::{can_answer, tcp_toward_destination, tcp_toward_source, udp_replacement, udp_reply};
+pub use segments::{SegmentFrames, Summing, TooLong, Unfinished};
 pub use tunnel::{Wrapping, in_tunnel, with_labels};
 
 #[cfg(test)]
