@@ -29,7 +29,7 @@ pub use packet::{
     Checksums, FragmentInfo, Icmp, IcmpMessage, Ip, Link, Network, Packet, Tcp, TcpFlags, Transport, Udp,
     crosses_always,
 };
-pub use parse::{MAX_EXTENSION_HEADERS, MAX_MPLS_LABELS, parse};
+pub use parse::{MAX_EXTENSION_HEADERS, MAX_MPLS_LABELS, TooBig, parse, too_big};
 pub use protocol::IpProtocol;
 pub use reassembly::{Datagram, FragmentFault, FragmentLimits, Reassembler, Reassembly, fragment_hash};
 pub use stream::{StreamAssembler, StreamPush};

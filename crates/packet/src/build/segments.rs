@@ -84,13 +84,14 @@ impl SegmentFrames {
         self.addresses.header_len().saturating_add(20)
     }
 
-    /// A frame with `segment` in `out`, which is emptied first. `segment_size`: where the data is longer than this, the
+    /// A frame with `segment` in `out`, which is emptied first; its data is followed by `rest`. `segment_size`: where the data is longer than this, the
     /// frame stands for several; only for [`Summing::Unfinished`].
     ///
     /// `Err`: nothing was written, the segment is longer than IP can carry. `Ok(None)`: the frame is complete.
     pub fn write(
         &self,
         segment: &Segment<'_>,
+        rest: &[u8],
         options: &[u8],
         summing: Summing,
         segment_size: Option<u16>,
@@ -102,7 +103,8 @@ impl SegmentFrames {
             .len()
             .next_multiple_of(4)
             .saturating_add(20)
-            .saturating_add(segment.payload.len());
+            .saturating_add(segment.payload.len())
+            .saturating_add(rest.len());
         out.extend_from_slice(self.header.get(..self.link.header_len).unwrap_or_default());
         let ip_len = self.addresses.header_len().saturating_add(length);
         set_link_length(out, &self.link, ip_len);
@@ -111,19 +113,17 @@ impl SegmentFrames {
             return Err(TooLong);
         }
         let at = out.len();
+        headers::tcp_unsummed(out, self.ports, segment, options);
+        out.extend_from_slice(rest);
         match summing {
             Summing::Complete => {
-                headers::tcp(out, self.addresses, self.ports, segment, options);
+                let sum = headers::transport_checksum(out, at, self.addresses, IpProtocol::TCP);
+                put16(out, at.saturating_add(usize::from(Unfinished::CHECKSUM_AT)), sum);
                 Ok(None)
             }
             Summing::Unfinished => {
-                headers::tcp_unsummed(out, self.ports, segment, options);
-                Ok(Some(self.unfinished(
-                    out,
-                    at,
-                    segment.payload.len(),
-                    segment_size,
-                )))
+                let payload = segment.payload.len().saturating_add(rest.len());
+                Ok(Some(self.unfinished(out, at, payload, segment_size)))
             }
         }
     }
@@ -192,7 +192,8 @@ mod tests {
             let mut out = Vec::new();
             let options = [8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
             let left = frames.write(
-                &segment(b"other data"),
+                &segment(b"other "),
+                b"data",
                 &options,
                 Summing::Complete,
                 None,
@@ -218,7 +219,14 @@ mod tests {
             let mut out = Vec::new();
             let payload = vec![3; 4000];
             let left = frames
-                .write(&segment(&payload), &[], Summing::Unfinished, Some(1400), &mut out)
+                .write(
+                    &segment(&payload),
+                    &[],
+                    &[],
+                    Summing::Unfinished,
+                    Some(1400),
+                    &mut out,
+                )
                 .unwrap()
                 .unwrap();
             assert_eq!(left.segment_size, Some(1400));
@@ -236,7 +244,8 @@ mod tests {
         let packet = parse(LinkType::Ethernet, &frame, frame.len(), Checksums::Verify).unwrap();
         let mut out = Vec::new();
         let written = SegmentFrames::like(&packet).unwrap().write(
-            &segment(&[0; 65_530]),
+            &segment(&vec![0; 65_530]),
+            &[],
             &[],
             Summing::Complete,
             None,

@@ -1,7 +1,7 @@
 //! ICMP and `ICMPv6` messages, and the packets that errors quote.
 
 use crate::{
-    FlowTuple, Icmp, IcmpMessage, IpProtocol, Malformed,
+    FlowTuple, Icmp, IcmpMessage, IpProtocol, Malformed, Packet, Transport,
     read::{array, be16, ipv4, ipv6},
 };
 
@@ -33,6 +33,41 @@ pub(super) fn parse(v6: bool, bytes: &[u8]) -> Result<Icmp, Malformed> {
         kind,
         code,
         message,
+    })
+}
+
+/// A router's word that a segment was too long for its next link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooBig {
+    /// Bytes of IP that the link takes; 0 from routers that do not say.
+    pub mtu: u16,
+    /// The sequence number of the segment.
+    pub seq: u32,
+}
+
+/// What an ICMP or `ICMPv6` error says about the size of a TCP segment (RFC 1191 §4, RFC 8201); `None` for all other
+/// packets.
+pub fn too_big(packet: &Packet<'_>) -> Option<TooBig> {
+    let ip = packet.ip()?;
+    let Transport::Icmp(icmp) = &ip.transport else {
+        return None;
+    };
+    let bytes = packet.frame().get(usize::try_from(ip.payload_at).ok()?..)?;
+    let quote = bytes.get(8..)?;
+    let (mtu, transport) = match (icmp.v6, icmp.kind, icmp.code) {
+        (false, 3, 4) => {
+            let header_len = usize::from(quote.first()? & 0x0f).checked_mul(4)?;
+            (u32::from(be16(bytes, 6)?), quote.get(header_len..)?)
+        }
+        (true, 2, 0) => {
+            let (_, transport) = quoted_extensions(*quote.get(6)?, quote.get(40..)?)?;
+            (u32::from_be_bytes(array::<4>(bytes, 4)?), transport)
+        }
+        _ => return None,
+    };
+    Some(TooBig {
+        mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
+        seq: u32::from_be_bytes(array::<4>(transport, 4)?),
     })
 }
 

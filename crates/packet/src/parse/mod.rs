@@ -11,6 +11,8 @@ mod quick;
 mod transport;
 mod verify;
 
+pub use icmp::{TooBig, too_big};
+
 use crate::{Checksums, Link, LinkType, Malformed, Network, Packet, Tunnel, VlanTags};
 
 pub use ip::MAX_EXTENSION_HEADERS;
