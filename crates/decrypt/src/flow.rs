@@ -1,0 +1,364 @@
+//! One intercepted connection: two TCP endpoints, and what carries bytes from one to the other.
+//!
+//! Towards the client it speaks for the server, towards the server for the client, with their addresses, ports and
+//! sequence numbers. It begins in the middle of a connection that both ends have opened with each other, at the
+//! first byte that the client was not allowed to send through.
+
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
+
+use packet::Timestamp;
+
+use crate::{
+    tcp::{Cutting, Endpoint, SegmentIn, SegmentOut, Taking},
+    tls::{Facts, Failure, FailureClass, Leg, Proxy, Relay, State, Tap, Terms},
+};
+
+/// How long both ends are given to take what they are told at the end.
+const LINGER: Duration = Duration::from_secs(10);
+/// How long a TLS handshake may take, both sides together.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(30);
+
+/// An intercepted connection.
+#[derive(Debug)]
+pub struct Flow {
+    client: End,
+    server: End,
+    stage: Stage,
+    ending: Option<Ending>,
+    /// What was found out about the TLS in it, once it is over.
+    facts: Option<Facts>,
+    /// When the stage it is in has lasted too long.
+    limit: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct End {
+    tcp: Endpoint,
+    /// Its FIN was passed on.
+    finish_told: bool,
+    /// Its reset was passed on.
+    reset_told: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Nobody knows yet what the client wants; its bytes are acknowledged and kept.
+    Deciding,
+    /// Bytes go through as they are.
+    Plain,
+    /// TLS is opened and closed again in between.
+    Tls(Box<Relay>),
+    /// Nothing goes through any more; what was said before is still delivered.
+    Ending,
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// TLS could not be opened, or failed while open.
+    Failed(Failure),
+    /// This end reset it.
+    Reset(Leg),
+    /// It was closed by both.
+    Finished,
+    /// This end did not answer any more.
+    Silent(Leg),
+}
+
+impl Flow {
+    /// Takes a connection on. `client` is the end towards the client, where we speak for the server.
+    pub fn adopt(now: Timestamp, client: Taking, server: Taking) -> Self {
+        let end = |taking| End {
+            tcp: Endpoint::adopt(now, taking),
+            finish_told: false,
+            reset_told: false,
+        };
+        Self {
+            client: end(client),
+            server: end(server),
+            stage: Stage::Deciding,
+            ending: None,
+            facts: None,
+            limit: None,
+        }
+    }
+
+    /// Takes a segment that the host on `leg` sent. Nothing is carried on before [`Flow::turn`].
+    pub fn segment(&mut self, now: Timestamp, leg: Leg, segment: &SegmentIn<'_>) {
+        self.end_mut(leg).tcp.receive(now, segment);
+    }
+
+    /// A router could not pass on a segment that left by `leg`: it takes `mtu` bytes of IP, and quotes `seq`.
+    pub fn path_mtu(&mut self, now: Timestamp, leg: Leg, seq: u32, mtu: u16) {
+        self.end_mut(leg).tcp.path_mtu(now, seq, mtu);
+    }
+
+    /// The client's bytes that nobody has decided on; empty once somebody has.
+    pub fn undecided(&self) -> Cow<'_, [u8]> {
+        match self.stage {
+            Stage::Deciding => {
+                let [first, rest] = self.client.tcp.readable();
+                if rest.is_empty() {
+                    Cow::Borrowed(first)
+                } else {
+                    Cow::Owned([first, rest].concat())
+                }
+            }
+            Stage::Plain | Stage::Tls(_) | Stage::Ending => Cow::Borrowed(&[]),
+        }
+    }
+
+    /// Whether nobody has decided yet what becomes of it.
+    pub fn is_undecided(&self) -> bool {
+        matches!(self.stage, Stage::Deciding)
+    }
+
+    /// From here on TLS is opened. `server` is the server's address, `now` also the time that certificates are held
+    /// against.
+    pub fn decrypt(&mut self, now: Timestamp, proxy: &Arc<Proxy>, terms: Terms, server: IpAddr) {
+        let unix = Duration::from_nanos(now.as_nanos());
+        self.stage = Stage::Tls(Box::new(Relay::open(proxy, terms, server, unix)));
+        self.limit = Some(now.saturating_add(HANDSHAKE_TIME));
+    }
+
+    /// From here on bytes go through as they are.
+    pub fn pass(&mut self) {
+        self.stage = Stage::Plain;
+    }
+
+    /// Ends the connection for a reason of our own: both ends are reset.
+    pub fn fail(&mut self, now: Timestamp, failure: Failure) {
+        self.client.tcp.reset();
+        self.server.tcp.reset();
+        self.end(now, Ending::Failed(failure));
+    }
+
+    /// Ends the connection in silence about why: both ends are reset.
+    pub fn abort(&mut self) {
+        self.client.tcp.reset();
+        self.server.tcp.reset();
+        self.stage = Stage::Ending;
+    }
+
+    /// Carries on what can be carried on, and sends what can be sent.
+    pub fn turn(
+        &mut self,
+        now: Timestamp,
+        cutting: Cutting,
+        tap: &mut dyn Tap,
+        emit: &mut dyn FnMut(Leg, &SegmentOut<'_>),
+    ) {
+        while self.carry(tap) {}
+        self.settle(now);
+        self.client
+            .tcp
+            .poll(now, cutting, &mut |out| emit(Leg::Client, out));
+        self.server
+            .tcp
+            .poll(now, cutting, &mut |out| emit(Leg::Server, out));
+    }
+
+    /// One round of moving bytes; `false`: nothing moved.
+    fn carry(&mut self, tap: &mut dyn Tap) -> bool {
+        match &mut self.stage {
+            Stage::Deciding => splice(&mut self.server.tcp, &mut self.client.tcp),
+            Stage::Plain => {
+                let up = splice(&mut self.client.tcp, &mut self.server.tcp);
+                let down = splice(&mut self.server.tcp, &mut self.client.tcp);
+                up || down
+            }
+            Stage::Tls(relay) => {
+                let mut moved = false;
+                for (leg, end) in [(Leg::Client, &mut self.client), (Leg::Server, &mut self.server)] {
+                    let [readable, _] = end.tcp.readable();
+                    if !readable.is_empty() {
+                        let taken = relay.receive(leg, readable, tap);
+                        end.tcp.consume(taken);
+                        moved |= taken > 0;
+                    }
+                }
+                for (leg, end) in [(Leg::Client, &mut self.client), (Leg::Server, &mut self.server)] {
+                    let outgoing = relay.outgoing(leg);
+                    if !outgoing.is_empty() {
+                        let written = end.tcp.write(outgoing);
+                        relay.sent(leg, written);
+                        moved |= written > 0;
+                    }
+                }
+                moved
+            }
+            Stage::Ending => false,
+        }
+    }
+
+    /// Passes on what ends a connection.
+    fn settle(&mut self, now: Timestamp) {
+        if let Some(limit) = self.limit
+            && now >= limit
+        {
+            self.run_out();
+        }
+        for leg in [Leg::Client, Leg::Server] {
+            self.pass_on_end(now, leg);
+        }
+        if let Stage::Tls(relay) = &self.stage {
+            for (leg, end) in [(Leg::Client, &mut self.client), (Leg::Server, &mut self.server)] {
+                if relay.wants_finish(leg) && relay.outgoing(leg).is_empty() {
+                    end.tcp.finish();
+                }
+            }
+            match relay.state().clone() {
+                State::Handshaking => {}
+                State::Open => self.limit = None,
+                State::Failed(failure) => {
+                    let resets = matches!(
+                        failure.class,
+                        FailureClass::ResetByClient | FailureClass::ResetByServer
+                    );
+                    for (leg, end) in [(Leg::Client, &mut self.client), (Leg::Server, &mut self.server)] {
+                        let outgoing = relay.outgoing(leg);
+                        if outgoing.is_empty() && resets {
+                            end.tcp.reset();
+                        } else {
+                            end.tcp.write(outgoing);
+                            end.tcp.finish();
+                        }
+                    }
+                    self.end(now, Ending::Failed(failure));
+                }
+                State::Closed => self.end_when_quiet(now),
+            }
+        }
+        if matches!(self.stage, Stage::Plain | Stage::Deciding) {
+            self.end_when_quiet(now);
+        }
+    }
+
+    fn pass_on_end(&mut self, now: Timestamp, leg: Leg) {
+        let (end, other) = match leg {
+            Leg::Client => (&mut self.client, &mut self.server),
+            Leg::Server => (&mut self.server, &mut self.client),
+        };
+        if end.tcp.gave_up() && !end.reset_told {
+            end.reset_told = true;
+            other.tcp.reset();
+            self.end(now, Ending::Silent(leg));
+            return;
+        }
+        if end.tcp.was_reset() && !end.reset_told {
+            end.reset_told = true;
+            if let Stage::Tls(relay) = &mut self.stage {
+                relay.was_reset(leg);
+            }
+            let failed = match &self.stage {
+                Stage::Tls(relay) => matches!(relay.state(), State::Failed(_)),
+                Stage::Deciding | Stage::Plain | Stage::Ending => false,
+            };
+            if !failed {
+                let other = match leg {
+                    Leg::Client => &mut self.server,
+                    Leg::Server => &mut self.client,
+                };
+                other.tcp.reset();
+                self.end(now, Ending::Reset(leg));
+            }
+            return;
+        }
+        // What nobody has decided on is never read: a client that closes now will not say more.
+        let finished = match self.stage {
+            Stage::Deciding => end.tcp.peer_closing(),
+            Stage::Plain | Stage::Tls(_) | Stage::Ending => end.tcp.peer_finished(),
+        };
+        if finished && !end.finish_told {
+            end.finish_told = true;
+            match &mut self.stage {
+                Stage::Tls(relay) => relay.end_of_stream(leg),
+                Stage::Plain | Stage::Deciding | Stage::Ending => other.tcp.finish(),
+            }
+        }
+    }
+
+    fn end_when_quiet(&mut self, now: Timestamp) {
+        if self.client.tcp.is_done() && self.server.tcp.is_done() {
+            self.end(now, Ending::Finished);
+        }
+    }
+
+    fn run_out(&mut self) {
+        if matches!(self.stage, Stage::Ending) {
+            self.client.tcp.reset();
+            self.server.tcp.reset();
+            self.limit = None;
+            return;
+        }
+        match &mut self.stage {
+            Stage::Tls(relay) => relay.timed_out(),
+            Stage::Deciding | Stage::Plain | Stage::Ending => {}
+        }
+        self.limit = None;
+    }
+
+    fn end(&mut self, now: Timestamp, ending: Ending) {
+        self.ending.get_or_insert(ending);
+        if let Stage::Tls(relay) = &self.stage {
+            self.facts = Some(relay.facts().clone());
+        }
+        self.stage = Stage::Ending;
+        self.limit = Some(now.saturating_add(LINGER));
+    }
+
+    /// How it ended, as soon as that is clear; what was said before may still be on its way.
+    pub fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    /// Whether nothing is left to be done for it.
+    pub fn is_over(&self) -> bool {
+        let quiet = |end: &End| end.tcp.is_done() || end.tcp.was_reset() || end.tcp.gave_up();
+        self.ending.is_some() && quiet(&self.client) && quiet(&self.server)
+    }
+
+    /// What is known of the TLS that was opened in it.
+    pub fn facts(&self) -> Option<&Facts> {
+        self.relay().map(Relay::facts).or(self.facts.as_ref())
+    }
+
+    fn relay(&self) -> Option<&Relay> {
+        match &self.stage {
+            Stage::Tls(relay) => Some(relay),
+            Stage::Deciding | Stage::Plain | Stage::Ending => None,
+        }
+    }
+
+    /// When [`Flow::turn`] is to be called though nothing came.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        [self.client.tcp.deadline(), self.server.tcp.deadline(), self.limit]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Bytes it holds.
+    pub fn memory(&self) -> usize {
+        let relay = self.relay().map_or(0, Relay::memory);
+        size_of::<Self>() + self.client.tcp.memory() + self.server.tcp.memory() + relay
+    }
+
+    fn end_mut(&mut self, leg: Leg) -> &mut End {
+        match leg {
+            Leg::Client => &mut self.client,
+            Leg::Server => &mut self.server,
+        }
+    }
+}
+
+/// Moves bytes as they are; whether any moved.
+fn splice(from: &mut Endpoint, to: &mut Endpoint) -> bool {
+    let [readable, _] = from.readable();
+    if readable.is_empty() {
+        return false;
+    }
+    let written = to.write(readable);
+    from.consume(written);
+    written > 0
+}
