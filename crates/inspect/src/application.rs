@@ -36,7 +36,11 @@ applications! {
     Dhcpv6 = "dhcpv6",
     /// DNS over UDP or TCP, on any port.
     Dns = "dns",
-    /// DNS in TLS on its own port (RFC 7858).
+    /// DNS in HTTP (RFC 8484): seen where the session is decrypted.
+    DnsOverHttps = "dns-over-https",
+    /// DNS in QUIC (RFC 9250), on its own port.
+    DnsOverQuic = "dns-over-quic",
+    /// DNS in TLS on its own port (RFC 7858), or by its ALPN.
     DnsOverTls = "dns-over-tls",
     /// FTP, the control connection.
     Ftp = "ftp",

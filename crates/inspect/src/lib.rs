@@ -18,10 +18,15 @@
 mod application;
 mod detector;
 pub mod dns;
+pub mod doh;
 pub mod domains;
+pub mod http;
 mod server_name;
 mod signature;
+pub mod tls;
+mod upgrade;
 
 pub use application::Application;
 pub use detector::{AppDetector, Ports, Recognition};
 pub use server_name::{NameSearch, ServerNameFinder};
+pub use upgrade::{Opener, Upgrade, UpgradeWatch};

@@ -3,6 +3,8 @@
 //! Messages come from the network. The walkers here are our own because they run for every DNS packet:
 //! they borrow from the message, allocate nothing, and look at each byte a bounded number of times.
 
+mod canary;
+mod ech;
 mod likeness;
 mod message;
 mod query;
@@ -13,6 +15,8 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
+pub use canary::{absent_reply, is_canary};
+pub use ech::strip_ech;
 pub use likeness::{Likeness, looks_like_dns_tcp};
 pub(crate) use likeness::{first_question, looks_like_dns};
 pub use message::{Edns, Flags, Header, Question, record_type_name};

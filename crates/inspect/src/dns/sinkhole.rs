@@ -15,6 +15,9 @@ const OUR_UDP_SIZE: u16 = 1232;
 /// The largest UDP reply for a client without EDNS (RFC 1035 §4.2.1).
 const PLAIN_UDP_SIZE: usize = 512;
 
+/// RCODE 3: the name does not exist.
+const NXDOMAIN: u8 = 3;
+
 /// Where clients are led.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SinkholeAnswer {
@@ -31,12 +34,7 @@ pub struct SinkholeAnswer {
 /// Same id, the question section byte for byte, QR and RA set, RD copied, EDNS answered where asked. A and
 /// AAAA questions of class IN get the sinkhole's address; everything else gets NOERROR without records.
 pub fn sinkhole_reply(query: &Query<'_>, answer: &SinkholeAnswer, out: &mut Vec<u8>) {
-    Reply {
-        id: query.id(),
-        flags: query.flags(),
-        edns: query.edns(),
-    }
-    .write(query.questions(), answer, out);
+    Reply::to(query).write(query.questions(), answer, out);
 }
 
 /// Writes the reply that replaces an upstream response into `out`, which is cleared first: as
@@ -51,13 +49,30 @@ pub fn sinkhole_response(response: &Response<'_>, answer: &SinkholeAnswer, out: 
 }
 
 /// What the reply takes over from the message it answers.
-struct Reply {
+pub(super) struct Reply {
     id: u16,
     flags: Flags,
     edns: Option<Edns>,
 }
 
 impl Reply {
+    /// A reply to this query.
+    pub(super) fn to(query: &Query<'_>) -> Self {
+        Self {
+            id: query.id(),
+            flags: query.flags(),
+            edns: query.edns(),
+        }
+    }
+
+    /// Writes a reply that says the name does not exist.
+    pub(super) fn write_absent(&self, questions: impl Iterator<Item = Question> + Clone, out: &mut Vec<u8>) {
+        self.write(questions, &SinkholeAnswer::default(), out);
+        if let Some(flags) = out.get_mut(3) {
+            *flags |= NXDOMAIN;
+        }
+    }
+
     fn write(
         &self,
         questions: impl Iterator<Item = Question> + Clone,

@@ -16,7 +16,7 @@ pub(crate) struct Heard<'h> {
 pub(crate) fn datagram(ports: Ports, heard: Heard<'_>, payload: &[u8]) -> Option<Application> {
     link_local_naming(ports)
         .or_else(|| names(ports, payload))
-        .or_else(|| quic::is_quic(ports, payload).then_some(Application::Quic))
+        .or_else(|| quic::is_quic(ports, payload).then(|| quic(ports)))
         .or_else(|| infrastructure(ports, payload))
         .or_else(|| text::discovery(ports, payload))
         .or_else(|| {
@@ -27,6 +27,15 @@ pub(crate) fn datagram(ports: Ports, heard: Heard<'_>, payload: &[u8]) -> Option
         .or_else(|| peers(payload))
         .or_else(|| binary::asn1(payload))
         .or_else(|| is_rtp(heard.same, payload).then_some(Application::Rtp))
+}
+
+/// QUIC on the port of DNS over it (RFC 9250 §4.1.1).
+fn quic(ports: Ports) -> Application {
+    if ports.either(853) {
+        Application::DnsOverQuic
+    } else {
+        Application::Quic
+    }
 }
 
 /// Names asked of everyone on the link: told by the port, because the messages are DNS.

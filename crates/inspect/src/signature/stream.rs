@@ -15,7 +15,7 @@ pub(crate) fn stream(
 ) -> Option<Application> {
     let (client, server) = if from_client { (seen, other) } else { (other, seen) };
     if tls::is_tls(seen) {
-        return Some(if ports.either(853) {
+        return Some(if ports.either(853) || from_client && tls::offers_dns(seen) {
             Application::DnsOverTls
         } else {
             Application::Ssl

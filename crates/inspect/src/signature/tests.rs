@@ -162,6 +162,11 @@ fn streams_are_recognised_on_any_port() {
 #[test]
 fn tls_on_the_port_of_dns_over_tls_is_that() {
     assert_eq!(tcp(853, &[(CLIENT, HELLO)]), is(Application::DnsOverTls));
+    let dot = [HELLO, &[0, 16, 0, 6, 0, 4, 3, b'd', b'o', b't']].concat();
+    assert_eq!(tcp(443, &[(CLIENT, &dot)]), is(Application::DnsOverTls));
+    assert_eq!(tcp(443, &[(CLIENT, HELLO)]), is(Application::Ssl));
+    let quic = [&b"\xc3\0\0\0\x01\x08destinat\0\0"[..], &[0x77; 1180]].concat();
+    assert_eq!(udp(853, &quic), is(Application::DnsOverQuic));
     // In mid-stream too, and from the side that answers.
     let data = [&b"\x17\x03\x03\x00\x40"[..], &[0x5a; 64], b"\x17\x03\x03"].concat();
     assert_eq!(tcp(4242, &[(SERVER, &data)]), is(Application::Ssl));

@@ -10,6 +10,14 @@ pub(super) fn is_tls(seen: &[u8]) -> bool {
     is_record(seen) || is_version_2_hello(seen)
 }
 
+/// Whether a `ClientHello` offers DNS over TLS, and nothing else, by ALPN (RFC 7858 has `dot` for it in the
+/// IANA registry): the whole extension must lie in `seen`.
+pub(super) fn offers_dns(seen: &[u8]) -> bool {
+    // Extension 16, a list of one protocol (RFC 7301 §3.1).
+    const ONLY_DOT: [u8; 10] = [0, 16, 0, 6, 0, 4, 3, b'd', b'o', b't'];
+    matches!(seen, [22, 3, _, _, _, 1, ..]) && memchr::memmem::find(seen, &ONLY_DOT).is_some()
+}
+
 fn is_record(seen: &[u8]) -> bool {
     let &[kind, 3, 0..=4, ..] = seen else {
         return false;
