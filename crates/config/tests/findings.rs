@@ -388,6 +388,23 @@ found! {
         "fw:4:22: warning: decryption profile `q` is not used",
         "fw:5:37: error: profiles.decryption.q.ssl-protocol-settings.min-version must be one of tls1-0, tls1-1, tls1-2, tls1-3, not `max`",
     ];
+    exclusions_with_faults: "[[setting.ssl-decrypt.ssl-exclude-cert]]\nname = 'A.example'\n[[setting.ssl-decrypt.ssl-exclude-cert]]\nname = 'a.example'\n[[setting.ssl-decrypt.ssl-exclude-cert]]\nname = 'www*.example'\n[[setting.ssl-decrypt.ssl-exclude-cert]]\nname = '*.*'\n[[setting.ssl-decrypt.ssl-exclude-cert]]\nexclude = true" => [
+        "fw:4:8: error: setting.ssl-decrypt.ssl-exclude-cert: `a.example` is there twice",
+        "fw:6:8: error: setting.ssl-decrypt.ssl-exclude-cert: `www*.example` is not valid: `*` stands for a whole label, as in `*.example.com`",
+        "fw:8:8: error: setting.ssl-decrypt.ssl-exclude-cert: `*.*` is not valid: a name of nothing but `*` would exclude everything",
+        "fw:9:1: error: setting.ssl-decrypt.ssl-exclude-cert[4] lacks `name`",
+    ];
+    trusted_roots_with_faults: "[setting.ssl-decrypt]\ntrusted-root-ca = ['/etc/ssl/a.pem']\ncrl = ['file:']\nroot-ca-exclude-list = ['x']" => [
+        "fw:2:20: error: setting.ssl-decrypt.trusted-root-ca: expected `system` or `file:PATH`, not `/etc/ssl/a.pem`",
+        "fw:3:8: error: setting.ssl-decrypt.crl: expected `file:PATH`, not `file:`",
+        "fw:4:1: error: setting.ssl-decrypt.root-ca-exclude-list is not supported",
+    ];
+    decryption_profile_not_supported: "[profiles.decryption.p]\nssl-no-proxy.block-unknown-cert = true\nssl-protocol-settings.enc-algo-rc4 = true\nssl-forward-proxy.restrict-cert-exts = true" => [
+        "fw:1:22: warning: decryption profile `p` is not used",
+        "fw:2:14: error: unknown key `block-unknown-cert` in profiles.decryption.p.ssl-no-proxy; known are block-expired-certificate, block-untrusted-issuer",
+        "fw:3:23: error: profiles.decryption.p.ssl-protocol-settings.enc-algo-rc4 is not supported",
+        "fw:4:19: error: profiles.decryption.p.ssl-forward-proxy.restrict-cert-exts is not supported",
+    ];
     categories_with_faults: "[profiles.custom-url-category.c]\ntype = 'Category Match'\nlist = ['https://a.example/', 'a.*.example', '*.b.example']" => [
         "fw:1:31: warning: URL category `c` is not used",
         "fw:2:8: error: profiles.custom-url-category.c: type `Category Match` is not supported",

@@ -81,6 +81,8 @@ applications! {
     DNS_OVER_TLS "dns-over-tls" [Tcp(853)];
     /// DNS inside HTTPS (RFC 8484).
     DNS_OVER_HTTPS "dns-over-https" [Tcp(443)];
+    /// DNS inside QUIC (RFC 9250).
+    DNS_OVER_QUIC "dns-over-quic" [Udp(853)];
     /// Cleartext HTTP/2.
     HTTP2 "http2" [Tcp(80), Tcp(443)];
     /// Mail between servers and from clients.

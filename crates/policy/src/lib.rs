@@ -14,6 +14,7 @@ mod category;
 mod criteria;
 mod decryption;
 mod draft;
+mod exclusion;
 mod explain;
 mod id_set;
 mod ids;
@@ -42,6 +43,7 @@ pub use category::{CategorySet, HostPattern, InvalidHostPattern};
 pub use criteria::{Column, Criterion, Match, RuleType};
 pub use decryption::{DecryptAction, DecryptionDecision, DecryptionQuery, DecryptionRule};
 pub use draft::{DecryptionRuleDraft, SecurityRuleDraft, ServiceDraft, ZoneDraft};
+pub use exclusion::{ExclusionPattern, Exclusions, InvalidExclusion};
 pub use explain::Explanation;
 pub use ids::{
     AddressGroupId, AddressId, CategoryId, DecryptionProfileId, DecryptionRuleId, InterfaceId, ListId,
@@ -50,10 +52,15 @@ pub use ids::{
 pub use management::Management;
 pub use networks::Networks;
 pub use policy::Policy;
-pub use profile::{DecryptionProfile, DnsAction, Sinkhole, SpywareProfile, SslForwardProxy, TlsVersion};
+pub use profile::{
+    DecryptionProfile, DnsAction, Sinkhole, SpywareProfile, SslForwardProxy, SslNoProxy, TlsVersion,
+};
 pub use security::{Action, AppKnowledge, Decision, Query, SecurityRule};
 pub use service::{InvalidPorts, PortSet, Service};
-pub use settings::{Asymmetric, Limits, NonSyn, SessionTimeouts, Settings, TaggingSettings, TcpSettings};
+pub use settings::{
+    Asymmetric, DecryptionSettings, Limits, NonSyn, SessionTimeouts, Settings, TaggingSettings, TcpSettings,
+    TrustedRoots,
+};
 pub use symbol::{LogSetting, Symbol, Symbols, SymbolsBuilder};
 pub use tag_filter::{TagFilter, TagFilterError, TagFilterFault};
 pub use zone::{AntiSpoof, Ethertypes, InvalidVlans, VlanSet, WireMode, WireSpec, Zone};

@@ -231,6 +231,12 @@ impl Policy {
             })
     }
 
+    /// Whether TLS sessions with a server by this name stay closed whatever the rules say: compare the name the client
+    /// asks for, and the common name of the server's certificate.
+    pub fn excluded_from_decryption(&self, host: &DomainName) -> bool {
+        self.parts.settings.decryption.exclusions.contain(host)
+    }
+
     /// Every decryption rule in order.
     pub fn decryption_rules(&self) -> impl ExactSizeIterator<Item = (DecryptionRuleId, &DecryptionRule)> {
         let numbered = self.parts.decryption_rules.iter().enumerate();

@@ -120,6 +120,17 @@ impl TlsVersion {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|version| version.name() == name)
     }
+
+    /// Its number on the wire; [`TlsVersion::Max`] is above all.
+    pub fn wire(self) -> u16 {
+        match self {
+            Self::Tls10 => 0x0301,
+            Self::Tls11 => 0x0302,
+            Self::Tls12 => 0x0303,
+            Self::Tls13 => 0x0304,
+            Self::Max => u16::MAX,
+        }
+    }
 }
 
 /// What the forward proxy ends instead of passing on; the field names are those of PAN-OS.
@@ -143,21 +154,39 @@ pub struct SslForwardProxy {
     pub block_unsupported_cipher: bool,
     /// Sessions whose server asks for a client certificate.
     pub block_client_cert: bool,
+    /// Sessions whose server's certificate is not for the name the client asks for.
+    pub block_if_sni_mismatch: bool,
     /// Sessions that find no room in the proxy.
     pub block_if_no_resource: bool,
     /// Whether ALPN is taken out, so that HTTP/1.1 is spoken.
     pub strip_alpn: bool,
 }
 
-/// How sessions are decrypted.
+/// What is checked of sessions that stay closed, as far as it is in the clear: up to TLS 1.2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SslNoProxy {
+    /// Sessions with an expired server certificate end.
+    pub block_expired_certificate: bool,
+    /// Sessions with a server certificate of an issuer nobody trusts end.
+    pub block_untrusted_issuer: bool,
+}
+
+/// How sessions are decrypted, and what is checked of those that are not.
 #[derive(Clone, Debug)]
 pub struct DecryptionProfile {
     /// Its name.
     pub name: Symbol,
     /// What the forward proxy refuses.
     pub ssl_forward_proxy: SslForwardProxy,
+    /// What is refused without decrypting.
+    pub ssl_no_proxy: SslNoProxy,
     /// The oldest version.
     pub min_version: TlsVersion,
     /// The newest version.
     pub max_version: TlsVersion,
+    /// A name that keeps a session closed is believed only where a DNS answer seen for the server's address, or the
+    /// server's certificate, agrees with it.
+    pub verify_sni: bool,
+    /// ECH configurations are taken out of HTTPS records, so that clients show the name they ask for.
+    pub strip_ech: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Management;
+use crate::{Exclusions, Management};
 
 /// Everything under `[setting]` that the engine or the logs obey.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Sessions that no rule can forbid.
     pub management: Management,
+    /// What holds for decryption whatever the rule.
+    pub decryption: DecryptionSettings,
 }
 
 /// Session timeouts with PAN-OS's defaults.
@@ -95,6 +97,36 @@ pub struct TcpSettings {
     pub non_syn: NonSyn,
     /// Sessions seen from one side.
     pub asymmetric: Asymmetric,
+}
+
+/// Certificates of issuers that are trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TrustedRoots {
+    /// Those of the machine the firewall runs on.
+    System,
+    /// Those in a PEM file, by its path as the configuration spells it.
+    File(Box<str>),
+}
+
+/// What holds for decryption whatever the rule (PAN-OS: `ssl-decrypt`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecryptionSettings {
+    /// Hosts whose sessions stay closed.
+    pub exclusions: Exclusions,
+    /// Whom server certificates must lead to: by default the machine's own roots.
+    pub trusted_roots: Vec<TrustedRoots>,
+    /// Paths of PEM files with revocation lists (CRL, version 2), as the configuration spells them.
+    pub crls: Vec<Box<str>>,
+}
+
+impl Default for DecryptionSettings {
+    fn default() -> Self {
+        Self {
+            exclusions: Exclusions::default(),
+            trusted_roots: vec![TrustedRoots::System],
+            crls: Vec::new(),
+        }
+    }
 }
 
 /// Brakes on tagging by match lists.

@@ -137,6 +137,9 @@ impl<'a> Compiler<'a> {
         let id = self.builder.add_decryption_profile(DecryptionProfile {
             name,
             ssl_forward_proxy: entry.ssl_forward_proxy,
+            ssl_no_proxy: entry.ssl_no_proxy,
+            verify_sni: entry.verify_sni,
+            strip_ech: entry.strip_ech,
             min_version,
             max_version,
         });

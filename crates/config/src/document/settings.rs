@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use policy::{Asymmetric, Management, NonSyn, SessionTimeouts, Settings};
+use policy::{
+    Asymmetric, DecryptionSettings, ExclusionPattern, Exclusions, Management, NonSyn, SessionTimeouts,
+    Settings, TrustedRoots,
+};
 use tags::Addresses;
 
-use crate::reader::{TableReader, Text};
+use crate::{
+    finding::Quoted,
+    reader::{TableReader, Text},
+};
 
 /// `setting`
 #[derive(Clone, Debug, Default)]
@@ -66,6 +72,9 @@ impl SettingsEntry {
                 ports,
             };
             management.finish();
+        }
+        if let Some(decrypt) = reader.table("ssl-decrypt") {
+            entry.policy.decryption = read_ssl_decrypt(decrypt);
         }
         if let Some(mut categories) = reader.table("url-categories") {
             entry.category_directory = categories.required_text("directory");
@@ -130,6 +139,68 @@ impl SettingsEntry {
         );
         reader.finish();
     }
+}
+
+/// `setting.ssl-decrypt`
+fn read_ssl_decrypt(mut reader: TableReader<'_>) -> DecryptionSettings {
+    let mut settings = DecryptionSettings::default();
+    for mut entry in reader.list("ssl-exclude-cert") {
+        let name = entry.name();
+        entry.text("description");
+        let wanted = entry.switch("exclude", true);
+        entry.finish();
+        if name.value.is_empty() {
+            continue;
+        }
+        let fault = match name.value.parse::<ExclusionPattern>() {
+            Ok(_) if settings.exclusions.len() >= Exclusions::MAX => {
+                format!("there are more than {} names", Exclusions::MAX)
+            }
+            Ok(pattern) if !wanted || settings.exclusions.add(pattern) => continue,
+            Ok(_) => format!("{} is there twice", Quoted(&name.value)),
+            Err(fault) => format!("{} is not valid: {fault}", Quoted(&name.value)),
+        };
+        reader.findings().error(
+            name.span,
+            format!("{}: {fault}", reader.path_of("ssl-exclude-cert")),
+        );
+    }
+    if let Some(list) = reader.texts("trusted-root-ca") {
+        settings.trusted_roots = list
+            .value
+            .iter()
+            .filter_map(|text| match &*text.value {
+                "system" => Some(TrustedRoots::System),
+                _ => file_path(&reader, "trusted-root-ca", text, "`system` or ").map(TrustedRoots::File),
+            })
+            .collect();
+    }
+    if let Some(list) = reader.texts("crl") {
+        let path = |text: &Text| file_path(&reader, "crl", text, "");
+        settings.crls = list.value.iter().filter_map(path).collect();
+    }
+    for key in [
+        "root-ca-exclude-list",
+        "disabled-ssl-exclude-cert-from-predefined",
+    ] {
+        reader.not_supported(key);
+    }
+    reader.finish();
+    settings
+}
+
+/// The path in `file:PATH`.
+fn file_path(reader: &TableReader<'_>, key: &str, text: &Text, or: &str) -> Option<Box<str>> {
+    let path = text.value.strip_prefix("file:").filter(|path| !path.is_empty());
+    if path.is_none() {
+        let message = format!(
+            "{}: expected {or}`file:PATH`, not {}",
+            reader.path_of(key),
+            Quoted(&text.value)
+        );
+        reader.findings().error(text.span, message);
+    }
+    path.map(Box::from)
 }
 
 /// Seconds; the most PAN-OS takes.
