@@ -11,6 +11,10 @@ pub struct Counters {
     pub forwarded: u64,
     /// Frames replaced by a forged reply or a reset.
     pub answered: u64,
+    /// Frames taken over by the proxy.
+    pub consumed: u64,
+    /// Frames held now, until it is clear what becomes of their session.
+    pub held: u64,
     /// Frames dropped, by [`DropReason::index`].
     dropped: Box<[u64]>,
     /// Sessions set up, by protocol.
@@ -23,6 +27,10 @@ pub struct Counters {
     pub cut: u64,
     /// Sessions decided again because a tag or the policy had changed.
     pub redecided: u64,
+    /// TLS sessions taken over by the proxy.
+    pub adopted: u64,
+    /// TLS sessions that a rule would have opened, and that could not be taken over.
+    pub not_adopted: u64,
     /// DNS-over-TCP messages too long to be held, or streams with too large a hole.
     pub dns_stream_overflow: u64,
 }
@@ -56,12 +64,16 @@ impl Default for Counters {
         Self {
             forwarded: 0,
             answered: 0,
+            consumed: 0,
+            held: 0,
             dropped: vec![0; DropReason::count()].into_boxed_slice(),
             sessions: SessionCounts::default(),
             sinkholed: 0,
             evicted: 0,
             cut: 0,
             redecided: 0,
+            adopted: 0,
+            not_adopted: 0,
             dns_stream_overflow: 0,
         }
     }
@@ -73,6 +85,8 @@ impl Counters {
         match verdict {
             Verdict::Forward(_) => self.forwarded += frames,
             Verdict::Answered => self.answered += frames,
+            Verdict::Consumed => self.consumed += frames,
+            Verdict::Held => self.held += frames,
             Verdict::Drop(reason) => self.dropped(reason, frames),
         }
     }
@@ -90,15 +104,23 @@ impl Counters {
             .filter(|(_, count)| *count > 0)
     }
 
-    /// All frames that have a verdict.
+    /// Frames that were held have left.
+    pub(crate) fn released(&mut self, verdict: Verdict, frames: u64) {
+        self.held = self.held.saturating_sub(frames);
+        self.verdict(verdict, frames);
+    }
+
+    /// All frames that have a verdict, those held included.
     pub fn frames(&self) -> u64 {
-        self.forwarded + self.answered + self.dropped.iter().sum::<u64>()
+        self.forwarded + self.answered + self.consumed + self.held + self.dropped.iter().sum::<u64>()
     }
 
     /// Adds another shard's sums.
     pub fn add(&mut self, other: &Self) {
         self.forwarded += other.forwarded;
         self.answered += other.answered;
+        self.consumed += other.consumed;
+        self.held += other.held;
         for (mine, theirs) in self.dropped.iter_mut().zip(&other.dropped) {
             *mine += theirs;
         }
@@ -110,6 +132,8 @@ impl Counters {
         self.evicted += other.evicted;
         self.cut += other.cut;
         self.redecided += other.redecided;
+        self.adopted += other.adopted;
+        self.not_adopted += other.not_adopted;
         self.dns_stream_overflow += other.dns_stream_overflow;
     }
 }

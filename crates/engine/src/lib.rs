@@ -6,6 +6,8 @@
 #![deny(clippy::indexing_slicing)]
 
 mod counters;
+mod decryption_records;
+mod interception;
 mod layers;
 mod output;
 mod placement;
@@ -22,7 +24,7 @@ pub use counters::{Counters, SessionCounts};
 pub use layers::inside;
 pub use output::{Emission, Event, Order, Outputs};
 pub use placement::{FlowRef, Placement, SHARDS, ShardId, place};
-pub use ruleset::Ruleset;
+pub use ruleset::{Decrypting, DecryptionPause, Ruleset};
 pub(crate) use scene::Scene;
 pub use scene::{Env, FragmentNote, Frame, Ingress};
 pub use shard::{SessionState, Shard, ShardLimits};

@@ -1,7 +1,10 @@
 //! What a packet leaves behind besides its verdict: records, facts and forged frames.
 
 use logs::{Fact, Record};
-use packet::Timestamp;
+use packet::{
+    Timestamp,
+    build::{TooLong, Unfinished},
+};
 use policy::InterfaceId;
 
 /// Where an event or a frame stands among those of its tick.
@@ -39,6 +42,8 @@ pub struct Emission<'a> {
     pub egress: InterfaceId,
     /// Its bytes.
     pub bytes: &'a [u8],
+    /// What its checksum, and its size, still want.
+    pub unfinished: Option<Unfinished>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +53,7 @@ struct EmissionSpan {
     egress: InterfaceId,
     start: usize,
     end: usize,
+    unfinished: Option<Unfinished>,
 }
 
 /// Collects what a burst or a tick leaves behind. Cleared and reused, so that it stops allocating once it
@@ -107,10 +113,19 @@ impl Outputs {
 
     /// Adds a frame that `build` writes into the buffer it is handed; none where it says that it cannot.
     pub(crate) fn emit(&mut self, egress: InterfaceId, build: impl FnOnce(&mut Vec<u8>) -> bool) {
+        self.emit_segment(egress, |out| if build(out) { Ok(None) } else { Err(TooLong) });
+    }
+
+    /// As [`Outputs::emit`], for a frame that may be left unfinished.
+    pub(crate) fn emit_segment(
+        &mut self,
+        egress: InterfaceId,
+        build: impl FnOnce(&mut Vec<u8>) -> Result<Option<Unfinished>, TooLong>,
+    ) {
         self.scratch.clear();
-        if !build(&mut self.scratch) {
+        let Ok(unfinished) = build(&mut self.scratch) else {
             return;
-        }
+        };
         let order = self.next_order();
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&self.scratch);
@@ -120,6 +135,7 @@ impl Outputs {
             egress,
             start,
             end: self.bytes.len(),
+            unfinished,
         });
     }
 
@@ -136,8 +152,20 @@ impl Outputs {
                 time: span.time,
                 egress: span.egress,
                 bytes: self.bytes.get(span.start..span.end)?,
+                unfinished: span.unfinished,
             })
         })
+    }
+
+    /// Whether there are frames to send.
+    pub fn has_emissions(&self) -> bool {
+        !self.spans.is_empty()
+    }
+
+    /// Forgets the frames to send, once they are sent; events stay.
+    pub fn clear_emissions(&mut self) {
+        self.spans.clear();
+        self.bytes.clear();
     }
 
     /// Whether nothing was left behind.

@@ -10,7 +10,7 @@ use packet::{IpProtocol, MacAddr, Timestamp};
 use policy::{Action, AppId, DnsAction, Symbol};
 
 use crate::{
-    Env, Scene,
+    Env,
     session::{Direction, Session},
     stages::dns::Listed,
 };
@@ -117,7 +117,7 @@ fn traffic(
             start: session.start,
             elapsed: session.last_packet.saturating_since(session.start).as_secs(),
             category,
-            decrypted: false,
+            decrypted: session.decrypted,
             repeatcnt: 1,
         }),
         origin: origin(session),
@@ -126,12 +126,12 @@ fn traffic(
 }
 
 /// A listed name was asked for, or an upstream reply leads through one.
-pub(crate) fn listed_name(scene: &Scene<'_, '_>, session: &Session, threat: &Threat<'_>) -> Record {
-    let policy = scene.env.ruleset.policy();
+pub(crate) fn listed_name(env: &Env<'_>, now: Timestamp, session: &Session, threat: &Threat<'_>) -> Record {
+    let policy = env.ruleset.policy();
     let listed = threat.listed;
     let flow = FlowFields {
         app: AppId::DNS,
-        ..flow(scene.env, session)
+        ..flow(env, session)
     };
     let mut origin = origin(session);
     let flow = match threat.asker {
@@ -142,7 +142,7 @@ pub(crate) fn listed_name(scene: &Scene<'_, '_>, session: &Session, threat: &Thr
         }
     };
     Record {
-        time: scene.now,
+        time: now,
         seqno: 0,
         body: Body::Threat(Box::new(ThreatRecord {
             subtype: ThreatSubtype::Spyware,
@@ -216,7 +216,7 @@ pub(crate) fn source_seen(session: &Session, direction: Direction, ip: IpAddr, m
     }
 }
 
-fn flow(env: &Env<'_>, session: &Session) -> FlowFields {
+pub(crate) fn flow(env: &Env<'_>, session: &Session) -> FlowFields {
     let policy = env.ruleset.policy();
     let tuple = session.key.tuple();
     // The identifier of an echo makes a session; a port it is not.
@@ -266,7 +266,7 @@ fn side(session: &Session) -> Side {
     }
 }
 
-fn origin(session: &Session) -> Origin {
+pub(crate) fn origin(session: &Session) -> Origin {
     Origin {
         wire: session.key.wire(),
         side: side(session),

@@ -1,7 +1,42 @@
 //! What a commit publishes to the packet path as one thing: old or new, never a mix.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use decrypt::tls::Proxy;
 use inspect::{Application, domains::DomainSet};
+use packet::{Timestamp, build::Summing};
 use policy::{AppId, Policy};
+
+/// What TLS is opened with.
+#[derive(Clone, Debug)]
+pub struct Decrypting {
+    /// Certificates, trust and keys.
+    pub proxy: Arc<Proxy>,
+    /// How the frames of taken-over sessions leave; unfinished where the ports can take such frames.
+    pub summing: Summing,
+    /// The operator's brake.
+    pub pause: Arc<DecryptionPause>,
+}
+
+/// Holds decryption still: sessions that begin meanwhile are never opened, those that are open stay so.
+#[derive(Debug, Default)]
+pub struct DecryptionPause(AtomicU64);
+
+impl DecryptionPause {
+    /// From now on until then; a time that is past ends it.
+    pub fn until(&self, time: Timestamp) {
+        self.0.store(time.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// When it ends, where it is not over at `now`.
+    pub fn ends(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = Timestamp::from_nanos(self.0.load(Ordering::Relaxed));
+        (now < ends).then_some(ends)
+    }
+}
 
 /// A policy with the domain lists it refers to.
 #[derive(Debug)]
@@ -10,6 +45,7 @@ pub struct Ruleset {
     domains: DomainSet,
     generation: u64,
     apps: Vec<AppId>,
+    decrypting: Option<Decrypting>,
 }
 
 impl Ruleset {
@@ -24,7 +60,22 @@ impl Ruleset {
             domains,
             generation,
             apps,
+            decrypting: None,
         }
+    }
+
+    /// The same, with decryption rules carried out. Without, they are looked at and recorded only.
+    #[must_use]
+    pub fn decrypting(self, decrypting: Decrypting) -> Self {
+        Self {
+            decrypting: Some(decrypting),
+            ..self
+        }
+    }
+
+    /// What TLS is opened with, where it is.
+    pub(crate) fn decryption(&self) -> Option<&Decrypting> {
+        self.decrypting.as_ref()
     }
 
     /// The rules and objects.

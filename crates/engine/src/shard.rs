@@ -5,6 +5,7 @@
 //! runs live, in replay, in tests and under the fuzzer.
 
 mod ageing;
+mod intercept;
 mod listing;
 #[cfg(test)]
 mod model;
@@ -16,14 +17,14 @@ use packet::{
     Datagram, FragmentFault, FragmentLimits, IpProtocol, Network, Packet, Reassembler, Reassembly, Tcp,
     Timestamp, Transport, Wire, crosses_always,
 };
-use policy::{AppId, AppKnowledge, InterfaceId, NonSyn, WireSpec};
+use policy::{Action, AppId, AppKnowledge, InterfaceId, NonSyn, WireSpec};
 
 use crate::{
     Counters, DropReason, Env, FlowRef, FragmentNote, Frame, Ingress, Outputs, Scene, Verdict, records,
     session::{
         DeadlineQueue, Direction, Recognition, Ruling, Segment, Session, SessionTable, SlotId, State, Zones,
     },
-    stages::{admit, decide, decide::Again, dns, dns_tcp, recognise, refuse, tcp},
+    stages::{admit, decide, decide::Again, dns, dns_tcp, recognise, refuse, tcp, tls},
 };
 
 /// The bounds of one shard.
@@ -31,6 +32,8 @@ use crate::{
 pub struct ShardLimits {
     /// Sessions, those that only remember a refusal included.
     pub sessions: usize,
+    /// Sessions that the proxy has taken over.
+    pub adopted: usize,
     /// Fragments that wait for the rest of their datagram.
     pub fragments: FragmentLimits,
 }
@@ -46,6 +49,11 @@ const SOURCE_TOLD_EVERY: Duration = Duration::from_mins(1);
 pub struct Shard {
     sessions: SessionTable,
     deadlines: DeadlineQueue,
+    /// What is due in sessions that were taken over.
+    timers: DeadlineQueue,
+    /// Sessions that are taken over now, and the most there may be.
+    adopted: usize,
+    limits_adopted: usize,
     fragments: Reassembler<FragmentNote>,
     counters: Counters,
     message: Vec<u8>,
@@ -58,6 +66,9 @@ impl Shard {
         Self {
             sessions: SessionTable::new(limits.sessions),
             deadlines: DeadlineQueue::default(),
+            timers: DeadlineQueue::default(),
+            adopted: 0,
+            limits_adopted: limits.adopted,
             fragments: Reassembler::new(limits.fragments),
             counters: Counters::default(),
             message: Vec::with_capacity(1024),
@@ -187,12 +198,26 @@ impl Shard {
             return self.open(env, now, frame, spec, flow, out);
         };
 
-        // 4. Is its verdict still current? Only a session whose verdict changed is cut.
+        // 4. Over, though the proxy may still be telling the ends?
+        let over = self
+            .sessions
+            .get(slot)
+            .is_some_and(|session| session.state == State::Ended);
+        if over && let Some(verdict) = self.of_adopted(env, now, frame, (slot, direction), out) {
+            return verdict;
+        }
+
+        // 5. Is its verdict still current? Only a session whose verdict changed is cut.
         if let Some(verdict) = self.still_allowed(env, now, frame, slot, direction, out) {
             return verdict;
         }
 
-        // 5. TCP state, payload, counters.
+        // 6. The proxy's, while it may go on.
+        if let Some(verdict) = self.of_adopted(env, now, frame, (slot, direction), out) {
+            return verdict;
+        }
+
+        // 7. TCP state, payload, counters.
         self.carry(env, now, frame, (slot, direction, flow.carries), out)
     }
 
@@ -222,6 +247,14 @@ impl Shard {
                 session.ended_by(SessionEndReason::TcpReuse);
                 self.close(env, now, slot, out);
                 true
+            }
+            State::Ended => {
+                let reopens = direction == Direction::ClientToServer
+                    && tcp.is_some_and(|tcp| tcp.flags.syn() && !tcp.flags.ack());
+                if reopens {
+                    self.close(env, now, slot, out);
+                }
+                reopens
             }
             State::Discard => {
                 if decide::is_current(session, env, now) {
@@ -297,7 +330,7 @@ impl Shard {
         if !decision.action.allows() && crosses_always(&frame.packet) && !spec.protect_link_local {
             return Ok(Verdict::Forward(direction.reversed().pick(ends.interfaces)));
         }
-        let session = Session {
+        let mut session = Session {
             key,
             hash: flow.hash,
             state: State::Open,
@@ -333,7 +366,13 @@ impl Shard {
             not_dns: false,
             answered_dns: false,
             dns_stream: None,
+            interception: None,
+            closed_tls: None,
+            decrypted: false,
         };
+        if tcp.is_some_and(|tcp| tcp.flags.syn()) && decision.action.allows() {
+            session.interception = intercept::candidate(env, &session, frame);
+        }
         let carrier = session.carrier;
         let slot = self.insert(env, now, session, out)?;
         if !carrier {
@@ -344,6 +383,17 @@ impl Shard {
         if decision.action.allows() {
             return self.carry(env, now, frame, (slot, direction, flow.carries), out);
         }
+        self.refuse_new(env, now, frame, (slot, direction), out)
+    }
+
+    fn refuse_new(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        frame: &Frame<'_>,
+        (slot, direction): (SlotId, Direction),
+        out: &mut Outputs,
+    ) -> Result<Verdict, DropReason> {
         let Some(session) = self.sessions.get_mut(slot) else {
             return Err(DropReason::PolicyDeny);
         };
@@ -442,27 +492,26 @@ impl Shard {
         let Network::Ip(ip) = frame.packet.network() else {
             return Err(DropReason::NoZone);
         };
-        let tcp = tcp_of(&frame.packet);
+        // Under a rule that may open it, a session carries no data before its handshake is done.
+        let watched = session.interception.is_some();
+        let (transport, early) = if watched {
+            intercept::without_early_data(ip.transport)
+        } else {
+            (ip.transport, false)
+        };
 
         // TCP: what the receiver would not accept changes nothing here.
         let asymmetric = policy.settings().tcp.asymmetric;
-        let judged = tcp
-            .map(|tcp| tcp::judge(session, asymmetric, &tcp, direction))
-            .transpose()?;
+        let judged = match &transport {
+            Transport::Tcp(tcp) => Some(tcp::judge(session, asymmetric, tcp, direction)?),
+            Transport::Udp(_) | Transport::Icmp(_) | Transport::Other { .. } | Transport::Fragment { .. } => {
+                None
+            }
+        };
         session.count(direction, frame.original_bytes, now);
-        if now.saturating_since(session.source_told) >= SOURCE_TOLD_EVERY
-            && direction == Direction::ClientToServer
-        {
-            session.source_told = now;
-            if let (Some(mac), None) = (frame.packet.link().source, frame.packet.tunnel()) {
-                out.fact(records::source_seen(session, direction, ip.src, mac));
-            }
-        }
+        tell_source(now, session, &frame.packet, direction, out);
         if session.carrier && !carries {
-            session.carries_traffic(&mut self.counters.sessions);
-            if policy.rule(session.ruling.rule).log_start {
-                out.record(records::start(env, now, session));
-            }
+            begin_traffic(env, now, session, &mut self.counters, out);
         }
 
         // Payload: names first, since a listed one never leaves.
@@ -480,13 +529,13 @@ impl Shard {
         };
         if let Some(profile) = profile {
             let profile = policy.spyware(profile);
-            verdict = match &ip.transport {
+            verdict = match &transport {
                 Transport::Udp(udp) => dns::datagram(&mut scene, session, profile, udp),
                 Transport::Tcp(tcp) => dns_tcp::segment(&mut scene, session, profile, tcp),
                 Transport::Icmp(_) | Transport::Other { .. } | Transport::Fragment { .. } => None,
             };
         }
-        let learnt = recognise::payload(session, env, &ip.transport, direction);
+        let learnt = recognise::payload(session, env, &transport, direction);
         if verdict.is_none() && session.state == State::Open {
             let asks =
                 (learnt.app && session.ruling.provisional) || (learnt.name && session.ruling.name_matters);
@@ -499,6 +548,20 @@ impl Shard {
                 return Ok(self.turn_away(frame, slot, direction, out));
             }
         }
+        if watched
+            && verdict.is_none()
+            && session.state == State::Open
+            && let Some(verdict) = self.intercept(env, now, frame, (slot, direction), out)
+        {
+            self.touch(env, now, slot);
+            return verdict;
+        }
+        if let Some(refused) = self.closed_tls(env, now, frame, (slot, direction), out) {
+            return Ok(refused);
+        }
+        let Some(session) = self.sessions.get_mut(slot) else {
+            return Err(DropReason::SessionTableFull);
+        };
         let egress = session.egress(direction);
         let state = session.state;
         let forwarded = verdict.is_none() && state == State::Open;
@@ -519,10 +582,39 @@ impl Shard {
             return Ok(verdict);
         }
         match state {
+            State::Open if early => Ok(intercept::plain_syn(env, frame, egress, out)),
             State::Open => Ok(Verdict::Forward(egress)),
+            State::Ended => Err(DropReason::SessionEnded),
             State::Sinkholed => Err(DropReason::SinkholedSession),
             State::Discard => Err(DropReason::PolicyDeny),
         }
+    }
+
+    /// Watches TLS that passes closed. `Some`: its rule refuses the server's certificate, and both ends are told.
+    fn closed_tls(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        frame: &Frame<'_>,
+        (slot, direction): (SlotId, Direction),
+        out: &mut Outputs,
+    ) -> Option<Verdict> {
+        let tcp = tcp_of(&frame.packet)?;
+        let session = self.sessions.get_mut(slot)?;
+        let closed = session.state == State::Open && session.interception.is_none();
+        if !closed || !tls::segment(env, now, session, &tcp, direction) {
+            return None;
+        }
+        session.ended_by(SessionEndReason::DecryptCertValidation);
+        session.ruling.action = Action::ResetBoth;
+        if let Some(record) = tls::ended(env, now, session) {
+            out.record(record);
+        }
+        if session.ruling.log_end {
+            out.record(records::end(env, now, session));
+        }
+        self.discard(env, now, slot);
+        Some(self.turn_away(frame, slot, direction, out))
     }
 
     /// An ICMP error goes where the packet it quotes came from, while that packet's session may carry traffic.
@@ -532,6 +624,7 @@ impl Shard {
             return Verdict::Drop(DropReason::PolicyDeny);
         };
         match session.state {
+            State::Open if session.is_adopted() => self.icmp_of_adopted(slot, quoted, &frame.packet, now),
             State::Open => {
                 let direction = quoted.reversed();
                 let last = session.last_packet;
@@ -541,6 +634,7 @@ impl Shard {
                 Verdict::Forward(session.egress(direction))
             }
             State::Sinkholed => Verdict::Drop(DropReason::SinkholedSession),
+            State::Ended => Verdict::Drop(DropReason::SessionEnded),
             State::Discard => Verdict::Drop(DropReason::PolicyDeny),
         }
     }
@@ -560,6 +654,38 @@ impl Shard {
             return Verdict::Answered;
         }
         Verdict::Drop(DropReason::PolicyDeny)
+    }
+}
+
+/// A session that has only carried packets inside packets so far has traffic of its own.
+fn begin_traffic(
+    env: &Env<'_>,
+    now: Timestamp,
+    session: &mut Session,
+    counters: &mut Counters,
+    out: &mut Outputs,
+) {
+    session.carries_traffic(&mut counters.sessions);
+    if env.ruleset.policy().rule(session.ruling.rule).log_start {
+        out.record(records::start(env, now, session));
+    }
+}
+
+/// Tells the forwarder now and then where the client of a long session is.
+fn tell_source(
+    now: Timestamp,
+    session: &mut Session,
+    packet: &Packet<'_>,
+    direction: Direction,
+    out: &mut Outputs,
+) {
+    let due = now.saturating_since(session.source_told) >= SOURCE_TOLD_EVERY;
+    if !due || direction == Direction::ServerToClient {
+        return;
+    }
+    session.source_told = now;
+    if let (Some(mac), Some(ip), None) = (packet.link().source, packet.ip(), packet.tunnel()) {
+        out.fact(records::source_seen(session, direction, ip.src, mac));
     }
 }
 

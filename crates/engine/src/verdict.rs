@@ -11,6 +11,10 @@ pub enum Verdict {
     Forward(InterfaceId),
     /// Replaced by a forged reply or a reset.
     Answered,
+    /// Taken over by the proxy; what leaves instead is its own.
+    Consumed,
+    /// Waits until it is clear what becomes of its session. It leaves later, or is counted anew.
+    Held,
     /// Goes no further.
     Drop(DropReason),
 }
@@ -54,6 +58,10 @@ pub enum DropReason {
     FragmentLimit,
     /// A fragment that no datagram can hold.
     FragmentInvalid,
+    /// Came late for a session that the proxy has ended.
+    SessionEnded,
+    /// The beginning of a TLS greeting that never became whole.
+    HelloIncomplete,
     /// More packets one inside another than are looked at.
     TunnelDepth,
     /// The queue of the worker that the frame's flow belongs to was full.
@@ -82,6 +90,8 @@ impl DropReason {
         Self::FragmentInvalid,
         Self::TunnelDepth,
         Self::HandoffFull,
+        Self::SessionEnded,
+        Self::HelloIncomplete,
     ];
 
     /// Every reason, in the order of [`DropReason::index`].
@@ -120,6 +130,8 @@ impl DropReason {
             Self::FragmentInvalid => 16,
             Self::TunnelDepth => 17,
             Self::HandoffFull => 18,
+            Self::SessionEnded => 19,
+            Self::HelloIncomplete => 20,
         }
     }
 
@@ -146,6 +158,8 @@ impl DropReason {
             Self::FragmentInvalid => "fragment-invalid",
             Self::TunnelDepth => "tunnel-depth",
             Self::HandoffFull => "handoff-full",
+            Self::SessionEnded => "session-ended",
+            Self::HelloIncomplete => "hello-incomplete",
         }
     }
 }

@@ -18,7 +18,11 @@ pub(crate) use ruling::{Ruling, Zones};
 pub(crate) use table::{SessionTable, SlotId};
 pub(crate) use tcp::{Segment, TcpState, TcpTracker, after};
 
-use crate::{SessionCounts, stages::dns_tcp::DnsStream};
+use crate::{
+    SessionCounts,
+    interception::Interception,
+    stages::{dns_tcp::DnsStream, tls::ClosedTls},
+};
 
 /// Which way a packet goes in its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,8 @@ pub(crate) enum State {
     Open,
     /// A query in it was sinkholed over TCP and both ends were told; nothing passes any more.
     Sinkholed,
+    /// Over, and logged; the proxy may still be telling the ends.
+    Ended,
     /// Refused or cut, and logged; remembered so that what follows is dropped in silence.
     Discard,
 }
@@ -145,6 +151,12 @@ pub(crate) struct Session {
     /// It was reported that its server answers DNS.
     pub(crate) answered_dns: bool,
     pub(crate) dns_stream: Option<Box<DnsStream>>,
+    /// TLS that may be opened, or is.
+    pub(crate) interception: Option<Interception>,
+    /// TLS in it that stays closed, and is watched.
+    pub(crate) closed_tls: Option<Box<ClosedTls>>,
+    /// TLS in it was opened.
+    pub(crate) decrypted: bool,
 }
 
 impl Session {
@@ -163,6 +175,11 @@ impl Session {
             traffic.bytes += bytes;
         }
         self.last_packet = now;
+    }
+
+    /// Whether it is in the hands of the proxy.
+    pub(crate) fn is_adopted(&self) -> bool {
+        matches!(self.interception, Some(Interception::Adopted(_)))
     }
 
     /// A packet counts here: from now on this is a traffic session.
@@ -198,6 +215,7 @@ impl Session {
     pub(crate) fn timeout(&self, timeouts: &SessionTimeouts) -> std::time::Duration {
         let protocol = self.protocol();
         match self.state {
+            State::Ended => timeouts.tcp_time_wait,
             State::Discard | State::Sinkholed if protocol == IpProtocol::TCP => timeouts.discard_tcp,
             State::Discard | State::Sinkholed if protocol == IpProtocol::UDP => timeouts.discard_udp,
             State::Discard | State::Sinkholed => timeouts.discard_default,

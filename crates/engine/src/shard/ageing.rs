@@ -5,8 +5,11 @@ use packet::Timestamp;
 
 use super::{Shard, fragment_reason};
 use crate::{
-    DropReason, Env, FragmentNote, Outputs, records,
+    DropReason, Env, FragmentNote, Outputs, Verdict,
+    interception::Interception,
+    records,
     session::{Due, Session, SlotId, State},
+    stages::tls,
 };
 
 impl Shard {
@@ -58,13 +61,20 @@ impl Shard {
 
     /// Removes a session and logs its end, where that was not done before.
     pub(super) fn close(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId, out: &mut Outputs) {
-        let Some(session) = self.sessions.remove(slot) else {
+        let Some(mut session) = self.sessions.remove(slot) else {
             return;
         };
-        if session.state == State::Discard || session.carrier || !session.ruling.log_end {
+        self.let_go(env, now, &mut session, out);
+        if matches!(session.state, State::Discard | State::Ended)
+            || session.carrier
+            || !session.ruling.log_end
+        {
             return;
         }
         out.caused_by(session.id, session.layer, now);
+        if let Some(record) = tls::ended(env, now, &session) {
+            out.record(record);
+        }
         out.record(records::end(env, now, &session));
     }
 
@@ -105,8 +115,17 @@ impl Shard {
     /// Turns a session into the memory of its refusal.
     pub(super) fn discard(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId) {
         if let Some(session) = self.sessions.get_mut(slot) {
+            match session.interception.take() {
+                None => {}
+                Some(Interception::Watching(watch)) => self
+                    .counters
+                    .released(Verdict::Drop(DropReason::PolicyDeny), watch.held_frames()),
+                // Cut, as any other session is, in silence.
+                Some(Interception::Adopted(_)) => self.adopted = self.adopted.saturating_sub(1),
+            }
             session.state = State::Discard;
             session.dns_stream = None;
+            session.closed_tls = None;
             session.name_finder = None;
         }
         self.touch(env, now, slot);

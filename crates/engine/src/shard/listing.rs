@@ -34,7 +34,7 @@ impl Shard {
         for (_, session) in self.sessions.slots() {
             let state = match session.state {
                 State::Open => SessionState::Active,
-                State::Sinkholed | State::Discard => SessionState::Discard,
+                State::Sinkholed | State::Ended | State::Discard => SessionState::Discard,
             };
             show(state, records::start(env, now, session));
         }

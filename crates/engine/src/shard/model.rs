@@ -200,6 +200,9 @@ fn session(flow: u8, id: u64, now: Timestamp) -> Session {
         not_dns: false,
         answered_dns: false,
         dns_stream: None,
+        interception: None,
+        closed_tls: None,
+        decrypted: false,
     }
 }
 
@@ -232,7 +235,7 @@ proptest! {
             sides: &sides,
             adopting: false,
         };
-        let limits = ShardLimits { sessions: CAPACITY, fragments: FragmentLimits::default() };
+        let limits = ShardLimits { sessions: CAPACITY, adopted: 0, fragments: FragmentLimits::default() };
         let (mut shard, mut naive, mut out) = (Shard::new(limits), Naive::default(), Outputs::default());
         let mut now = Timestamp::from_secs(1000);
 
@@ -323,6 +326,7 @@ fn deadlines_of_sessions_that_are_gone_do_not_pile_up() {
     };
     let limits = ShardLimits {
         sessions: CAPACITY,
+        adopted: 0,
         fragments: FragmentLimits::default(),
     };
     let (mut shard, mut out) = (Shard::new(limits), Outputs::default());

@@ -76,6 +76,12 @@ fn question(
     profile: &SpywareProfile,
     query: &Query<'_>,
 ) -> Option<Verdict> {
+    if query.questions().any(|question| dns::is_canary(&question.name)) && build::can_answer(scene.packet) {
+        // Browsers that hear this ask here, not over HTTPS of their own.
+        dns::absent_reply(query, scene.message);
+        send_back(scene, session);
+        return Some(Verdict::Answered);
+    }
     let listed = listed_question(scene.env.ruleset.domains(), profile, query.questions())?;
     let listed = listed.as_far_as(build::can_answer(scene.packet));
     record(scene, session, &listed, scene.direction);
@@ -86,15 +92,20 @@ fn question(
             session.sinkholed_query = true;
             scene.counters.sinkholed += 1;
             dns::sinkhole_reply(query, &sinkhole_answer(profile), scene.message);
-            let packet = scene.packet;
-            let egress = scene.ingress_of(session);
-            let message = &*scene.message;
-            scene
-                .out
-                .emit(egress, |frame| build::udp_reply(packet, message, frame));
+            send_back(scene, session);
             Some(Verdict::Answered)
         }
     }
+}
+
+/// Answers the datagram at hand with the message that was made.
+fn send_back(scene: &mut Scene<'_, '_>, session: &Session) {
+    let packet = scene.packet;
+    let egress = scene.ingress_of(session);
+    let message = &*scene.message;
+    scene
+        .out
+        .emit(egress, |frame| build::udp_reply(packet, message, frame));
 }
 
 /// An upstream reply: dropped where its query was sinkholed, replaced where its aliases lead through a listed name.
@@ -153,7 +164,7 @@ pub(crate) fn listed_reply(
 }
 
 /// The first of the profile's lists that holds `name` decides. `allow` ends the search without a record.
-fn listed_name(
+pub(crate) fn listed_name(
     domains: &DomainSet,
     profile: &SpywareProfile,
     name: &DomainName,
@@ -202,7 +213,7 @@ pub(crate) fn record(scene: &mut Scene<'_, '_>, session: &Session, listed: &List
         asker,
         seen: scene.direction,
     };
-    let record = records::listed_name(scene, session, &threat);
+    let record = records::listed_name(scene.env, scene.now, session, &threat);
     scene.out.record(record);
 }
 

@@ -83,7 +83,7 @@ pub(crate) fn segment(
     match (session.state, found.sinkholed || found.blocked) {
         (State::Open, true) => Some(end(scene, session, &found, tcp)),
         // What belongs to a session that is over is dropped by the caller.
-        (State::Open, false) | (State::Sinkholed | State::Discard, _) => None,
+        (State::Open, false) | (State::Sinkholed | State::Ended | State::Discard, _) => None,
     }
 }
 

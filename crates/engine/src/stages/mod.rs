@@ -7,3 +7,4 @@ pub(crate) mod dns_tcp;
 pub(crate) mod recognise;
 pub(crate) mod refuse;
 pub(crate) mod tcp;
+pub(crate) mod tls;

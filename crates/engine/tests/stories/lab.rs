@@ -178,6 +178,7 @@ impl Lab {
         let ruleset = Ruleset::new(plan.policy(&names), domains.build(), 1);
         let limits = ShardLimits {
             sessions: plan.sessions,
+            adopted: 10,
             fragments: FragmentLimits {
                 datagrams: plan.datagrams,
                 ..FragmentLimits::default()
@@ -202,8 +203,8 @@ impl Lab {
         let sent: Vec<Vec<u8>> = self.out.emissions().map(|sent| sent.bytes.to_vec()).collect();
         self.forward();
         match verdict {
-            None => Fate::Held,
-            Some(Verdict::Answered) => Fate::Answered(sent),
+            None | Some(Verdict::Held) => Fate::Held,
+            Some(Verdict::Answered | Verdict::Consumed) => Fate::Answered(sent),
             Some(Verdict::Forward(_)) => {
                 assert_eq!(sent, [b""; 0], "a packet that goes on is not answered");
                 Fate::Forwarded

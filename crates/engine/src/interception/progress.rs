@@ -1,0 +1,146 @@
+//! What a taken-over session does in one turn, and what is recorded of it.
+
+use decrypt::{
+    Ending,
+    tcp::Cutting,
+    tls::{FailureClass, Leg},
+};
+use logs::SessionEndReason;
+use packet::{
+    Timestamp,
+    build::{Segment, Summing},
+};
+use policy::{Decision, DecryptionDecision};
+
+use super::{Adopted, DecryptedBy, Inspector, terms, toward};
+use crate::{
+    Counters, Decrypting, Env, Outputs, decryption_records, records,
+    session::{Direction, Session, State},
+};
+
+fn decrypted_by(env: &Env<'_>, decision: DecryptionDecision) -> Option<DecryptedBy> {
+    let rule = env.ruleset.policy().decryption_rule(decision.rule?)?;
+    Some(DecryptedBy::new(rule))
+}
+
+/// Opens a taken-over session as its rule says.
+pub(crate) fn open(
+    env: &Env<'_>,
+    now: Timestamp,
+    session: &Session,
+    adopted: &mut Adopted,
+    decision: DecryptionDecision,
+) {
+    let Some(Decrypting { proxy, .. }) = env.ruleset.decryption() else {
+        return adopted.flow.pass();
+    };
+    adopted.rule = decrypted_by(env, decision);
+    let profile = decision
+        .profile
+        .and_then(|id| env.ruleset.policy().decryption_profile(id));
+    adopted
+        .flow
+        .decrypt(now, proxy, terms(profile), session.key.tuple().dst);
+}
+
+/// Has a flow do what it can; `Some`: a security rule refuses what is inside.
+pub(crate) fn drive(
+    env: &Env<'_>,
+    now: Timestamp,
+    session: &mut Session,
+    adopted: &mut Adopted,
+    summing: Summing,
+    counters: &mut Counters,
+    out: &mut Outputs,
+) -> Option<Decision> {
+    let egress = [Direction::ClientToServer, Direction::ServerToClient].map(|to| session.egress(to));
+    let cutting = match summing {
+        Summing::Complete => Cutting::Mss,
+        Summing::Unfinished => Cutting::Whole,
+    };
+    let Adopted {
+        flow, frames, inside, ..
+    } = adopted;
+    let mut inspector = Inspector::new(env, now, session, inside, counters);
+    flow.turn(now, cutting, &mut inspector, &mut |leg, segment| {
+        let direction = toward(leg);
+        let written = Segment {
+            seq: segment.seq,
+            ack: segment.ack,
+            flags: segment.flags,
+            window: segment.window,
+            payload: segment.payload[0],
+        };
+        out.emit_segment(direction.pick(egress), |buffer| {
+            direction.pick(*frames).write(
+                &written,
+                segment.payload[1],
+                segment.options,
+                summing,
+                segment.segment_size,
+                buffer,
+            )
+        });
+    });
+    let (records, refused) = inspector.found();
+    for record in records {
+        out.record(record);
+    }
+    refused
+}
+
+/// Records what has happened to a taken-over session: TLS opened, or the end.
+pub(crate) fn tell(
+    env: &Env<'_>,
+    now: Timestamp,
+    session: &mut Session,
+    adopted: &mut Adopted,
+    out: &mut Outputs,
+) {
+    if session.decrypted && !adopted.told_open {
+        adopted.told_open = true;
+        if let Some(rule) = adopted.rule.filter(|rule| rule.log_success)
+            && let Some(facts) = adopted.flow.facts()
+        {
+            out.record(decryption_records::opened(env, now, session, &rule, facts));
+        }
+    }
+    let Some(ending) = adopted.flow.ending() else {
+        return;
+    };
+    if session.state != State::Open {
+        return;
+    }
+    session.ended_by(reason(ending));
+    if let (Ending::Failed(failure), Some(rule)) = (ending, adopted.rule)
+        && rule.log_fail
+    {
+        let facts = adopted.flow.facts();
+        out.record(decryption_records::failed(
+            env, now, session, &rule, facts, failure,
+        ));
+    }
+    if session.ruling.log_end {
+        out.record(records::end(env, now, session));
+    }
+    session.state = State::Ended;
+}
+
+/// PAN-OS's reason for the end of a session that the proxy had in hand.
+fn reason(ending: &Ending) -> SessionEndReason {
+    match ending {
+        Ending::Failed(failure) => match failure.class {
+            FailureClass::CertValidation => SessionEndReason::DecryptCertValidation,
+            FailureClass::UnsupportedParameter => SessionEndReason::DecryptUnsupportParam,
+            FailureClass::Error => SessionEndReason::DecryptError,
+            FailureClass::ResetByClient => SessionEndReason::TcpRstFromClient,
+            FailureClass::ResetByServer => SessionEndReason::TcpRstFromServer,
+            FailureClass::NoResources => SessionEndReason::ResourcesUnavailable,
+            FailureClass::Timeout => SessionEndReason::AgedOut,
+        },
+        Ending::Reset(Leg::Client) => SessionEndReason::TcpRstFromClient,
+        Ending::Reset(Leg::Server) => SessionEndReason::TcpRstFromServer,
+        Ending::Finished => SessionEndReason::TcpFin,
+        Ending::Silent(_) => SessionEndReason::AgedOut,
+    }
+}

@@ -1,0 +1,477 @@
+//! TLS that a decryption rule may want opened: watched, released or taken over; and driven on, once it is.
+
+use decrypt::{
+    Flow,
+    tcp::Limits,
+    tls::{Failure, FailureClass, Leg},
+};
+use logs::SessionEndReason;
+use packet::{
+    Checksums, DomainName, Packet, Tcp, Timestamp, TooBig, Transport,
+    build::{Segment, SegmentFrames, Summing},
+    parse, too_big,
+};
+use policy::{CategorySet, Decision, DecryptAction, DecryptionDecision, DecryptionQuery, InterfaceId};
+
+use super::{Shard, tell_source};
+use crate::{
+    DropReason, Env, Frame, Outputs, Verdict,
+    interception::{
+        Adopted, Greeting, Held, Interception, Watch, drive, greeting, leg_of, open, send_on, tell,
+        without_fast_open,
+    },
+    records,
+    session::{Direction, Due, Ruling, Session, SlotId, State, after},
+    stages::decide::{self, Again},
+};
+
+/// What becomes of a session whose client has said what it wants.
+enum Choice {
+    /// It goes on untouched, for good.
+    Release,
+    /// It is opened.
+    Decrypt(DecryptionDecision),
+    /// A security rule refuses it, now that the server's name is known.
+    Refuse(Decision),
+}
+
+/// Whether a new session may become one that is opened, as far as its first packet tells.
+pub(super) fn candidate(env: &Env<'_>, session: &Session, frame: &Frame<'_>) -> Option<Interception> {
+    let with = env.ruleset.decryption()?;
+    if frame.packet.tunnel().is_some() || with.pause.ends(session.start).is_some() {
+        return None;
+    }
+    let decision = decryption_rule(env, session, None);
+    let wanted = decision.action == DecryptAction::Decrypt || decision.name_matters;
+    wanted.then(|| Interception::Watching(Box::default()))
+}
+
+/// What the decryption rules say; `category` is `None` while the client may still name its server.
+fn decryption_rule(env: &Env<'_>, session: &Session, category: Option<CategorySet>) -> DecryptionDecision {
+    let policy = env.ruleset.policy();
+    let [from, to] = session.zones.ids;
+    policy.decide_decryption(&DecryptionQuery {
+        from,
+        to,
+        tuple: session.key.tuple(),
+        category,
+        src_tags: &session.decided.src_tags,
+        dst_tags: &session.decided.dst_tags,
+    })
+}
+
+/// Decides what a client wants that has greeted its server.
+fn choose(env: &Env<'_>, now: Timestamp, session: &mut Session, name: Option<Box<DomainName>>) -> Choice {
+    if name.is_some() {
+        session.server_name = name;
+    }
+    session.name_finder = None;
+    // Tags can be of a server's name: they are read again now that it is known.
+    if let Again::Refused(decision) = decide::again(session, env, now, true) {
+        return Choice::Refuse(decision);
+    }
+    let policy = env.ruleset.policy();
+    let category = session
+        .server_name
+        .as_deref()
+        .map_or_else(CategorySet::default, |name| policy.categorize(name));
+    let decision = decryption_rule(env, session, Some(category));
+    let excluded = session
+        .server_name
+        .as_deref()
+        .is_some_and(|name| policy.excluded_from_decryption(name));
+    match decision.action {
+        DecryptAction::Decrypt if excluded => Choice::Release,
+        DecryptAction::Decrypt => Choice::Decrypt(decision),
+        DecryptAction::NoDecrypt => Choice::Release,
+    }
+}
+
+impl Shard {
+    /// Looks at a segment of a session that may be opened. `None`: it goes its way like any other; `Some`: this
+    /// became of it. What is held, or carried on by the proxy, has not been sent to its receiver.
+    pub(super) fn intercept(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        frame: &Frame<'_>,
+        (slot, direction): (SlotId, Direction),
+        out: &mut Outputs,
+    ) -> Option<Result<Verdict, DropReason>> {
+        let tcp = tcp_in(&frame.packet)?;
+        let session = self.sessions.get_mut(slot)?;
+        let Some(Interception::Watching(watch)) = &mut session.interception else {
+            return None;
+        };
+        watch.note(now, &frame.packet, tcp, direction);
+        // A client may leave with half a hello held: its server knows nothing of the bytes before its FIN or RST.
+        let leaves = tcp.flags.fin() || tcp.flags.rst();
+        let nothing = tcp.payload.is_empty() && !(leaves && watch.is_holding());
+        if direction == Direction::ServerToClient || nothing {
+            return None;
+        }
+        let from = session
+            .tcp
+            .as_ref()
+            .map_or(tcp.seq, |tracker| tracker.next_seq(direction));
+        let end = tcp.seq.wrapping_add(tcp.payload_len);
+        if !after(end, from) {
+            // Nothing new: a probe of the connection.
+            return None;
+        }
+        let found = if !watch.is_holding() && tcp.seq == from {
+            greeting(tcp.payload)
+        } else {
+            greeting(&watch.flight(from, tcp))
+        };
+        match found {
+            Greeting::Other => {
+                self.release(env, frame, slot, out);
+                None
+            }
+            Greeting::NeedMore if watch.is_full() || leaves => {
+                Some(self.take_over(env, now, frame, slot, None, out))
+            }
+            Greeting::NeedMore => {
+                let fresh = watch.hold(from, tcp, frame.packet.frame().into(), frame.frames);
+                Some(Ok(if fresh { Verdict::Held } else { Verdict::Consumed }))
+            }
+            Greeting::Unreadable => Some(self.take_over(env, now, frame, slot, None, out)),
+            Greeting::Hello(name) => match choose(env, now, session, name) {
+                Choice::Release => {
+                    self.release(env, frame, slot, out);
+                    None
+                }
+                Choice::Decrypt(decision) => Some(self.take_over(env, now, frame, slot, Some(decision), out)),
+                Choice::Refuse(decision) => {
+                    session.ruling = Ruling::new(env.ruleset.policy(), decision);
+                    session.ended_by(SessionEndReason::PolicyDeny);
+                    out.record(records::refused_later(env, now, session));
+                    self.discard(env, now, slot);
+                    Some(Ok(self.turn_away(frame, slot, direction, out)))
+                }
+            },
+        }
+    }
+
+    /// Lets a session go for good: what was held leaves as it came, ahead of the packet at hand.
+    fn release(&mut self, env: &Env<'_>, frame: &Frame<'_>, slot: SlotId, out: &mut Outputs) {
+        let Some(session) = self.sessions.get_mut(slot) else {
+            return;
+        };
+        let Some(Interception::Watching(mut watch)) = session.interception.take() else {
+            return;
+        };
+        let summing = summing(env);
+        let egress = session.egress(Direction::ClientToServer);
+        let size = watch.segment_size();
+        let kind = frame.packet.link().kind;
+        for held in watch.take_held() {
+            self.counters.released(Verdict::Forward(egress), held.frames);
+            let Ok(packet) = parse(kind, &held.bytes, held.bytes.len(), Checksums::Ignore) else {
+                continue;
+            };
+            let Some(tcp) = tcp_in(&packet) else { continue };
+            if let Some(tracker) = &mut session.tcp {
+                tracker.segment(tcp, Direction::ClientToServer);
+            }
+            send_on(&packet, tcp, summing, size, egress, out);
+        }
+    }
+
+    /// Takes a session over, the packet at hand included. `decision` is `None` where it is still to be made.
+    fn take_over(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        frame: &Frame<'_>,
+        slot: SlotId,
+        decision: Option<DecryptionDecision>,
+        out: &mut Outputs,
+    ) -> Result<Verdict, DropReason> {
+        let (Some(session), Some(tcp)) = (self.sessions.get_mut(slot), tcp_in(&frame.packet)) else {
+            return Err(DropReason::SessionTableFull);
+        };
+        let Some(Interception::Watching(mut watch)) = session.interception.take() else {
+            return Err(DropReason::SessionEnded);
+        };
+        let tracker = session.tcp.as_ref();
+        let client_next = tracker.map_or(tcp.seq, |tracker| tracker.next_seq(Direction::ClientToServer));
+        let server_next = tracker
+            .and_then(|tracker| tracker.expected_by_receiver(Direction::ServerToClient))
+            .unwrap_or(tcp.ack);
+        let room = self.adopted < self.limits_adopted;
+        let takings = watch.takings(client_next, server_next, Limits::default());
+        let Some(takings) = takings.filter(|_| room) else {
+            return self.cannot_take_over(env, now, frame, slot, (watch, decision), out);
+        };
+        let mut flow = Flow::adopt(now, takings.client, takings.server);
+        let kind = frame.packet.link().kind;
+        for held in watch.take_held() {
+            self.counters.released(Verdict::Consumed, held.frames);
+            if let Ok(packet) = parse(kind, &held.bytes, held.bytes.len(), Checksums::Ignore)
+                && let Some(tcp) = tcp_in(&packet)
+            {
+                flow.segment(now, Leg::Client, &Held::segment(tcp));
+            }
+        }
+        flow.segment(now, Leg::Client, &Held::segment(tcp));
+        let mut adopted = Adopted::new(flow, takings.frames);
+        if let Some(decision) = decision {
+            open(env, now, session, &mut adopted, decision);
+        }
+        session.interception = Some(Interception::Adopted(Box::new(adopted)));
+        self.adopted += 1;
+        self.counters.adopted += 1;
+        self.touch(env, now, slot);
+        self.turn(env, now, slot, out);
+        Ok(Verdict::Consumed)
+    }
+
+    /// A session that should be opened, and cannot: it passes as it is, or is ended where its profile says so.
+    fn cannot_take_over(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        frame: &Frame<'_>,
+        slot: SlotId,
+        (watch, decision): (Box<Watch>, Option<DecryptionDecision>),
+        out: &mut Outputs,
+    ) -> Result<Verdict, DropReason> {
+        self.counters.not_adopted += 1;
+        let Some(session) = self.sessions.get_mut(slot) else {
+            return Err(DropReason::SessionTableFull);
+        };
+        let egress = session.egress(Direction::ClientToServer);
+        session.interception = Some(Interception::Watching(watch));
+        let policy = env.ruleset.policy();
+        let profile = decision.and_then(|decision| policy.decryption_profile(decision.profile?));
+        if profile.is_some_and(|profile| profile.ssl_forward_proxy.block_if_no_resource) {
+            session.ended_by(SessionEndReason::DecryptError);
+            out.record(records::end(env, now, session));
+            self.discard(env, now, slot);
+            return Err(DropReason::PolicyDeny);
+        }
+        self.release(env, frame, slot, out);
+        if let (Some(session), Some(tcp)) = (self.sessions.get_mut(slot), tcp_in(&frame.packet))
+            && let Some(tracker) = &mut session.tcp
+        {
+            tracker.segment(tcp, Direction::ClientToServer);
+        }
+        Ok(Verdict::Forward(egress))
+    }
+
+    /// Takes a packet of a session that was taken over; `None` where it was not.
+    pub(super) fn of_adopted(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        frame: &Frame<'_>,
+        (slot, direction): (SlotId, Direction),
+        out: &mut Outputs,
+    ) -> Option<Result<Verdict, DropReason>> {
+        let session = self.sessions.get_mut(slot)?;
+        let Some(Interception::Adopted(adopted)) = &mut session.interception else {
+            if session.state == State::Ended {
+                session.count(direction, frame.original_bytes, now);
+                return Some(Err(DropReason::SessionEnded));
+            }
+            return None;
+        };
+        let tcp = tcp_in(&frame.packet)?;
+        adopted.note(&frame.packet, direction);
+        adopted.flow.segment(now, leg_of(direction), &Held::segment(tcp));
+        session.count(direction, frame.original_bytes, now);
+        tell_source(now, session, &frame.packet, direction, out);
+        self.touch(env, now, slot);
+        self.turn(env, now, slot, out);
+        Some(Ok(Verdict::Consumed))
+    }
+
+    /// Takes an ICMP error about a segment that the proxy has sent: nobody else can do anything with it. `quoted` is the
+    /// direction in which that segment travelled.
+    pub(super) fn icmp_of_adopted(
+        &mut self,
+        slot: SlotId,
+        quoted: Direction,
+        packet: &Packet<'_>,
+        now: Timestamp,
+    ) -> Verdict {
+        if let Some(session) = self.sessions.get_mut(slot)
+            && let Some(Interception::Adopted(adopted)) = &mut session.interception
+            && let Some(TooBig { mtu, seq }) = too_big(packet)
+        {
+            // What travels to the server was sent on the server's leg.
+            adopted.flow.path_mtu(now, leg_of(quoted.reversed()), seq, mtu);
+        }
+        Verdict::Consumed
+    }
+
+    /// Carries a taken-over session on as far as it goes, and says what became of it.
+    fn turn(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId, out: &mut Outputs) {
+        let Some(session) = self.sessions.get_mut(slot) else {
+            return;
+        };
+        let Some(Interception::Adopted(mut adopted)) = session.interception.take() else {
+            return;
+        };
+        if adopted.flow.is_undecided() && session.state == State::Open {
+            decide_late(env, now, session, &mut adopted, out);
+        }
+        let summing = summing(env);
+        let refused = drive(env, now, session, &mut adopted, summing, &mut self.counters, out);
+        if let Some(decision) = refused
+            && session.state == State::Open
+        {
+            session.ruling = Ruling::new(env.ruleset.policy(), decision);
+            session.ended_by(SessionEndReason::PolicyDeny);
+            out.record(records::refused_later(env, now, session));
+            session.state = State::Ended;
+        }
+        tell(env, now, session, &mut adopted, out);
+        if adopted.flow.is_over() {
+            self.adopted = self.adopted.saturating_sub(1);
+            if session.state == State::Open {
+                session.state = State::Ended;
+            }
+            self.touch(env, now, slot);
+            return;
+        }
+        let due = adopted.flow.deadline().filter(|at| *at < adopted.queued);
+        if let Some(at) = due {
+            adopted.queued = at;
+            self.timers.push(Due {
+                at,
+                session_id: session.id,
+                slot,
+            });
+        }
+        session.interception = Some(Interception::Adopted(adopted));
+    }
+
+    /// Does what is due at `now` in sessions that were taken over.
+    pub fn wake(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) {
+        while let Some(due) = self.timers.pop_due(now) {
+            let Some(session) = self.sessions.get_mut(due.slot) else {
+                continue;
+            };
+            if session.id != due.session_id {
+                continue;
+            }
+            let Some(Interception::Adopted(adopted)) = &mut session.interception else {
+                continue;
+            };
+            if adopted.queued != due.at {
+                continue;
+            }
+            adopted.queued = Timestamp::MAX;
+            out.caused_by(session.id, session.layer, now);
+            self.turn(env, now, due.slot, out);
+        }
+    }
+
+    /// When [`Shard::wake`] is to be called next.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.timers.peek().map(|due| due.at)
+    }
+
+    /// Lets go of what a session that is removed held: frames that wait are dropped, ends that are spoken to reset.
+    pub(super) fn let_go(&mut self, env: &Env<'_>, now: Timestamp, session: &mut Session, out: &mut Outputs) {
+        match session.interception.take() {
+            None => {}
+            Some(Interception::Watching(watch)) => {
+                self.counters
+                    .released(Verdict::Drop(DropReason::HelloIncomplete), watch.held_frames());
+            }
+            Some(Interception::Adopted(mut adopted)) => {
+                self.adopted = self.adopted.saturating_sub(1);
+                adopted.flow.abort();
+                let summing = summing(env);
+                drive(env, now, session, &mut adopted, summing, &mut self.counters, out);
+            }
+        }
+    }
+}
+
+fn summing(env: &Env<'_>) -> Summing {
+    env.ruleset
+        .decryption()
+        .map_or(Summing::Complete, |with| with.summing)
+}
+
+/// Sends a SYN on without what [`without_early_data`] has found in it: the client sends its data once the
+/// connection stands.
+pub(super) fn plain_syn(env: &Env<'_>, frame: &Frame<'_>, egress: InterfaceId, out: &mut Outputs) -> Verdict {
+    if let (Some(tcp), Some(frames)) = (tcp_in(&frame.packet), SegmentFrames::like(&frame.packet)) {
+        let segment = Segment {
+            seq: tcp.seq,
+            ack: tcp.ack,
+            flags: tcp.flags,
+            window: tcp.window,
+            payload: &[],
+        };
+        let stripped = without_fast_open(tcp.options);
+        let options = stripped.as_deref().unwrap_or(tcp.options);
+        out.emit_segment(egress, |buffer| {
+            frames.write(&segment, &[], options, summing(env), None, buffer)
+        });
+    }
+    Verdict::Consumed
+}
+
+/// A SYN may ask to carry data (RFC 7413), which would pass before anybody has decided: `true`, and the segment without.
+pub(super) fn without_early_data(transport: Transport<'_>) -> (Transport<'_>, bool) {
+    let Transport::Tcp(tcp) = transport else {
+        return (transport, false);
+    };
+    let opens = tcp.flags.syn() && !tcp.flags.ack();
+    if !opens || (tcp.payload.is_empty() && without_fast_open(tcp.options).is_none()) {
+        return (transport, false);
+    }
+    let without = Tcp {
+        payload: &[],
+        payload_len: 0,
+        ..tcp
+    };
+    (Transport::Tcp(without), true)
+}
+
+fn tcp_in<'a, 'p>(packet: &'a Packet<'p>) -> Option<&'a Tcp<'p>> {
+    match &packet.ip()?.transport {
+        Transport::Tcp(tcp) => Some(tcp),
+        Transport::Udp(_) | Transport::Icmp(_) | Transport::Other { .. } | Transport::Fragment { .. } => None,
+    }
+}
+
+/// Decides about a session that was taken over before its client had said what it wants.
+fn decide_late(
+    env: &Env<'_>,
+    now: Timestamp,
+    session: &mut Session,
+    adopted: &mut Adopted,
+    out: &mut Outputs,
+) {
+    match greeting(&adopted.flow.undecided()) {
+        Greeting::NeedMore => {}
+        Greeting::Other => adopted.flow.pass(),
+        Greeting::Unreadable => {
+            let failure = Failure::new(
+                FailureClass::Error,
+                Leg::Client,
+                "the ClientHello cannot be read, or has no end",
+            );
+            adopted.flow.fail(now, failure);
+        }
+        Greeting::Hello(name) => match choose(env, now, session, name) {
+            Choice::Release => adopted.flow.pass(),
+            Choice::Decrypt(decision) => open(env, now, session, adopted, decision),
+            Choice::Refuse(decision) => {
+                session.ruling = Ruling::new(env.ruleset.policy(), decision);
+                session.ended_by(SessionEndReason::PolicyDeny);
+                out.record(records::refused_later(env, now, session));
+                session.state = State::Ended;
+                adopted.flow.abort();
+            }
+        },
+    }
+}

@@ -1,0 +1,286 @@
+//! TLS that passes closed: what can be seen of it is read, held against the decryption rules and recorded.
+//!
+//! Where a rule would open the session, but nobody does (replay, taps), a failure on the wire is the session's end
+//! reason: so a capture tells which destinations would break before anyone turns decryption on. Where the rule
+//! leaves it closed, its profile may still refuse servers whose certificate can be seen to be bad (`ssl-no-proxy`).
+
+use inspect::tls::{
+    CertificateFault, FailureClass, Peer, TlsEnd, TlsFacts, TlsOutcome, TlsPhase, TlsWatch,
+    cipher_suite_name, key_exchange_name, version_name,
+};
+use logs::{Body, ChainStatus, Decryption, ErrorIndex, EscapedText, ProxyType, Record, SessionEndReason};
+use packet::{StreamAssembler, StreamPush, Tcp, Timestamp};
+use policy::{CategorySet, DecryptAction, DecryptionQuery, SslNoProxy};
+
+use crate::{
+    Env,
+    interception::DecryptedBy,
+    records,
+    session::{Direction, Session},
+};
+
+/// Bytes of out-of-order data kept per direction.
+const MAX_BUFFERED: usize = 16 * 1024;
+/// The content type of the record that opens TLS.
+const HANDSHAKE: u8 = 0x16;
+
+/// A closed TLS session under observation.
+#[derive(Debug)]
+pub(crate) struct ClosedTls {
+    watch: TlsWatch,
+    streams: [StreamAssembler; 2],
+    started: [bool; 2],
+    rule: Option<Ruled>,
+    /// The server's certificate was looked at.
+    certified: bool,
+    fault: Option<CertificateFault>,
+    /// Who ended it, and how.
+    end: TlsEnd,
+}
+
+/// What the decryption rules say of it.
+#[derive(Clone, Copy, Debug)]
+struct Ruled {
+    by: DecryptedBy,
+    action: DecryptAction,
+    closed: SslNoProxy,
+    block_expired: bool,
+    block_untrusted: bool,
+}
+
+impl ClosedTls {
+    fn new() -> Self {
+        Self {
+            watch: TlsWatch::default(),
+            streams: [
+                StreamAssembler::new(MAX_BUFFERED),
+                StreamAssembler::new(MAX_BUFFERED),
+            ],
+            started: [false; 2],
+            rule: None,
+            certified: false,
+            fault: None,
+            end: TlsEnd::Silent,
+        }
+    }
+
+    /// What the session ends by, where a rule would have opened it.
+    fn end_reason(&self) -> Option<SessionEndReason> {
+        let rule = self.rule.filter(|rule| rule.action == DecryptAction::Decrypt)?;
+        if let Some(fault) = self.fault {
+            let blocked = match fault {
+                CertificateFault::Expired | CertificateFault::NotYetValid => rule.block_expired,
+                CertificateFault::SelfSigned => rule.block_untrusted,
+            };
+            if blocked {
+                return Some(SessionEndReason::DecryptCertValidation);
+            }
+        }
+        self.watch.ended(self.end)?.class.map(|class| match class {
+            FailureClass::CertValidation => SessionEndReason::DecryptCertValidation,
+            FailureClass::UnsupportParam => SessionEndReason::DecryptUnsupportParam,
+            FailureClass::Error => SessionEndReason::DecryptError,
+        })
+    }
+}
+
+/// Reads a segment of a session that is closed, or may be. `true`: its rule refuses the server's certificate.
+pub(crate) fn segment(
+    env: &Env<'_>,
+    now: Timestamp,
+    session: &mut Session,
+    tcp: &Tcp<'_>,
+    direction: Direction,
+) -> bool {
+    let peer = match direction {
+        Direction::ClientToServer => Peer::Client,
+        Direction::ServerToClient => Peer::Server,
+    };
+    let Some(mut tls) = session
+        .closed_tls
+        .take()
+        .or_else(|| begin(env, session, tcp, direction))
+    else {
+        return false;
+    };
+    if tls.end == TlsEnd::Silent && tcp.flags.rst() {
+        tls.end = TlsEnd::Reset(peer);
+    }
+    if tls.watch.phase() < TlsPhase::Over && !tcp.payload.is_empty() {
+        read(session, &mut tls, tcp, direction, peer);
+    }
+    if tls.end == TlsEnd::Silent && tcp.flags.fin() {
+        tls.end = TlsEnd::Closed(peer);
+    }
+    if tls.rule.is_none() && tls.watch.phase() >= TlsPhase::Greeted {
+        tls.rule = ruled(env, session);
+        if tls.rule.is_none() {
+            return false;
+        }
+    }
+    let mut refused = false;
+    if !tls.certified
+        && let Some(certificate) = &tls.watch.facts().certificate
+    {
+        tls.fault = certificate.fault(now);
+        tls.certified = true;
+        refused = refuses(&tls);
+    }
+    if let Some(reason) = tls.end_reason() {
+        session.ended_by(reason);
+    }
+    if tls.watch.phase() == TlsPhase::Unreadable {
+        return false;
+    }
+    session.closed_tls = Some(tls);
+    refused
+}
+
+/// Whether this segment opens a TLS session on which a rule could have a word.
+fn begin(env: &Env<'_>, session: &Session, tcp: &Tcp<'_>, direction: Direction) -> Option<Box<ClosedTls>> {
+    let opens = direction == Direction::ClientToServer
+        && tcp.payload.first() == Some(&HANDSHAKE)
+        && tcp.seq.wrapping_add(u32::from(tcp.flags.syn())) == session.first_byte(tcp, direction)
+        && session.layer == 0;
+    let policy = env.ruleset.policy();
+    (opens && policy.decryption_rules().len() > 0).then(|| Box::new(ClosedTls::new()))
+}
+
+fn read(session: &Session, tls: &mut ClosedTls, tcp: &Tcp<'_>, direction: Direction, peer: Peer) {
+    let ClosedTls {
+        watch,
+        streams,
+        started,
+        ..
+    } = tls;
+    let place = direction.index();
+    let (Some(stream), Some(started)) = (streams.get_mut(place), started.get_mut(place)) else {
+        return;
+    };
+    if !*started {
+        stream.start(session.first_byte(tcp, direction));
+        *started = true;
+    }
+    let first = tcp.seq.wrapping_add(u32::from(tcp.flags.syn()));
+    let pushed = stream.push(first, tcp.payload, &mut |bytes| {
+        watch.push(peer, bytes);
+    });
+    let cut_off = usize::try_from(tcp.payload_len).unwrap_or(usize::MAX) > tcp.payload.len();
+    if pushed == StreamPush::Overflow || cut_off {
+        watch.lose(peer);
+    }
+}
+
+fn ruled(env: &Env<'_>, session: &Session) -> Option<Ruled> {
+    let policy = env.ruleset.policy();
+    let name = session.server_name.as_deref();
+    if name.is_some_and(|name| policy.excluded_from_decryption(name)) {
+        return None;
+    }
+    let [from, to] = session.zones.ids;
+    let decision = policy.decide_decryption(&DecryptionQuery {
+        from,
+        to,
+        tuple: session.key.tuple(),
+        category: Some(name.map_or_else(CategorySet::default, |name| policy.categorize(name))),
+        src_tags: &session.decided.src_tags,
+        dst_tags: &session.decided.dst_tags,
+    });
+    let rule = policy.decryption_rule(decision.rule?)?;
+    let profile = decision.profile.and_then(|id| policy.decryption_profile(id));
+    Some(Ruled {
+        by: DecryptedBy::new(rule),
+        action: decision.action,
+        closed: profile.map_or_else(SslNoProxy::default, |profile| profile.ssl_no_proxy),
+        block_expired: profile.is_some_and(|profile| profile.ssl_forward_proxy.block_expired_certificate),
+        block_untrusted: profile.is_some_and(|profile| profile.ssl_forward_proxy.block_untrusted_issuer),
+    })
+}
+
+/// Whether the rule leaves the session closed, but not with such a certificate (PAN-OS: ssl-no-proxy).
+fn refuses(tls: &ClosedTls) -> bool {
+    let Some(rule) = tls.rule.filter(|rule| rule.action == DecryptAction::NoDecrypt) else {
+        return false;
+    };
+    match tls.fault {
+        None => false,
+        Some(CertificateFault::Expired | CertificateFault::NotYetValid) => {
+            rule.closed.block_expired_certificate
+        }
+        Some(CertificateFault::SelfSigned) => rule.closed.block_untrusted_issuer,
+    }
+}
+
+/// The decryption record of a session that was closed and is over, where its rule wants one.
+pub(crate) fn ended(env: &Env<'_>, now: Timestamp, session: &Session) -> Option<Record> {
+    let tls = session.closed_tls.as_ref()?;
+    let rule = tls.rule?;
+    let outcome = tls.watch.ended(tls.end);
+    let failed = outcome.is_some() || tls.fault.is_some();
+    let wanted = if failed {
+        rule.by.log_fail
+    } else {
+        rule.by.log_success
+    };
+    wanted.then(|| record(env, now, session, tls, &rule, outcome))
+}
+
+fn record(
+    env: &Env<'_>,
+    now: Timestamp,
+    session: &Session,
+    tls: &ClosedTls,
+    rule: &Ruled,
+    outcome: Option<TlsOutcome>,
+) -> Record {
+    let facts: &TlsFacts = tls.watch.facts();
+    let certificate = facts.certificate.as_ref();
+    let text = |text: Option<&str>| {
+        text.map_or_else(EscapedText::default, |text| {
+            EscapedText::from_bytes(text.as_bytes())
+        })
+    };
+    let server = facts.server.as_ref();
+    let (err_index, error) = match (tls.fault, outcome) {
+        (Some(fault), _) => (ErrorIndex::Certificate, fault.to_string()),
+        (None, Some(outcome)) => (index(outcome), outcome.failure.to_string()),
+        (None, None) => (ErrorIndex::None, String::new()),
+    };
+    Record {
+        time: now,
+        seqno: 0,
+        body: Body::Decryption(Box::new(Decryption {
+            flow: records::flow(env, session),
+            action: session.ruling.action,
+            policy_name: rule.by.name,
+            sni: facts.server_name,
+            cn: text(certificate.map(|certificate| &*certificate.cn)),
+            issuer_cn: text(certificate.map(|certificate| &*certificate.issuer_cn)),
+            tls_version: server.map_or("", |server| version_name(server.version)),
+            tls_cipher: server.map_or("", |server| cipher_suite_name(server.cipher_suite)),
+            tls_keyxchg: server.map_or("", |server| key_exchange_name(server.cipher_suite, server.group)),
+            err_index,
+            error: error.into(),
+            proxy_type: match rule.action {
+                DecryptAction::Decrypt => ProxyType::Forward,
+                DecryptAction::NoDecrypt => ProxyType::NoDecrypt,
+            },
+            chain_status: match tls.fault {
+                Some(CertificateFault::Expired | CertificateFault::NotYetValid) => ChainStatus::Expired,
+                Some(CertificateFault::SelfSigned) => ChainStatus::Untrusted,
+                None => ChainStatus::Uninspected,
+            },
+            session_end_reason: session.end_reason.unwrap_or(SessionEndReason::Unknown),
+        })),
+        origin: records::origin(session),
+        log_setting: rule.by.log_setting.or(session.ruling.log_setting),
+    }
+}
+
+fn index(outcome: TlsOutcome) -> ErrorIndex {
+    match outcome.class {
+        Some(FailureClass::CertValidation) => ErrorIndex::Certificate,
+        Some(FailureClass::UnsupportParam) => ErrorIndex::Version,
+        Some(FailureClass::Error) | None => ErrorIndex::Protocol,
+    }
+}
