@@ -1,6 +1,9 @@
 //! From the path of a configuration to something that can be put in force.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{self, Path, PathBuf},
+};
 
 use config::{Compiled, Document, Finding, Location, Place, Running, Severity, SourceText, Sources};
 use policy::Symbols;
@@ -9,7 +12,7 @@ use tags::TagNames;
 use crate::text_file;
 
 /// The longest configuration, in bytes: a hundred thousand rules fit.
-const MAX_CONFIGURATION: u64 = 64 << 20;
+pub(crate) const MAX_CONFIGURATION: u64 = 64 << 20;
 /// The longest list, in bytes: ten million names fit.
 const MAX_LIST: u64 = 1 << 30;
 
@@ -22,37 +25,71 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
 }
 
+/// A configuration as it was read, and what is needed to compile it at any later time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigurationText {
+    /// How findings spell it.
+    pub name: String,
+    /// Where relative names in it begin.
+    pub folder: PathBuf,
+    /// Its bytes.
+    pub text: String,
+}
+
+impl ConfigurationText {
+    /// Reads the configuration at `path`. Relative names in it begin at its folder, which stays right wherever
+    /// the process goes.
+    ///
+    /// # Errors
+    ///
+    /// The one finding that says why it cannot be read.
+    pub fn read(path: &Path) -> Result<Self, Box<Finding>> {
+        let name = path.to_string_lossy().into_owned();
+        let text = match read_configuration(path) {
+            Ok(text) => text,
+            Err((place, message)) => {
+                return Err(Box::new(Finding {
+                    file: name.as_str().into(),
+                    place,
+                    severity: Severity::Error,
+                    message,
+                    nearest: None,
+                }));
+            }
+        };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        // The current folder of a process whose folder was removed has no name: then names stay relative.
+        let folder = path::absolute(folder.join(".")).unwrap_or_else(|_| folder.to_owned());
+        Ok(Self { name, folder, text })
+    }
+
+    /// Compiles it with its lists and categories, which are read now. `previous` are the names of the
+    /// configuration it replaces; `seed` keys the domain lists.
+    pub fn load(&self, names: &TagNames, previous: Option<&Symbols>, seed: u64) -> Loaded {
+        let parsed = config::parse(&self.name, &self.text);
+        let Some(document) = parsed.document else {
+            return Loaded {
+                running: None,
+                findings: parsed.findings,
+            };
+        };
+        let sources = read_sources(&document, &self.folder);
+        let Compiled { running, findings } = config::compile(&document, &sources, names, previous, seed);
+        Loaded { running, findings }
+    }
+}
+
 /// Reads the configuration at `path`, its lists and categories, and compiles them. Relative names in it begin at
 /// its folder; findings name files as they are spelled. `previous` are the names of the configuration it
 /// replaces; `seed` keys the domain lists.
 pub fn load(path: &Path, names: &TagNames, previous: Option<&Symbols>, seed: u64) -> Loaded {
-    let name = path.to_string_lossy();
-    let text = match read_configuration(path) {
-        Ok(text) => text,
-        Err((place, message)) => {
-            let finding = Finding {
-                file: name.into(),
-                place,
-                severity: Severity::Error,
-                message,
-                nearest: None,
-            };
-            return Loaded {
-                running: None,
-                findings: vec![finding],
-            };
-        }
-    };
-    let parsed = config::parse(&name, &text);
-    let Some(document) = parsed.document else {
-        return Loaded {
+    match ConfigurationText::read(path) {
+        Ok(text) => text.load(names, previous, seed),
+        Err(finding) => Loaded {
             running: None,
-            findings: parsed.findings,
-        };
-    };
-    let sources = read_sources(&document, path.parent().unwrap_or(Path::new("")));
-    let Compiled { running, findings } = config::compile(&document, &sources, names, previous, seed);
-    Loaded { running, findings }
+            findings: vec![*finding],
+        },
+    }
 }
 
 /// The text, or what is wrong where.

@@ -65,16 +65,15 @@ pub enum Command {
         /// Kept beside the configuration; may be empty.
         comment: String,
     },
-    /// What a commit would change.
+    /// What a commit would change, or what differs between two commits.
     Diff {
-        /// The candidate; `None`: the file that the running configuration came from.
-        path: Option<PathBuf>,
+        /// The number of a commit; `None`: the running configuration.
+        from: Option<u32>,
+        /// What it is compared with.
+        to: DiffTo,
     },
-    /// Puts an earlier configuration in force again.
-    Rollback {
-        /// How many commits back, from 1.
-        steps: u32,
-    },
+    /// Puts an earlier configuration in force again, as a commit of its own.
+    Rollback(RollbackTo),
     /// Keeps a configuration that was committed with a time to confirm it.
     Confirm,
     /// Ends sessions: their next packet opens a new one.
@@ -89,6 +88,26 @@ pub enum Command {
     /// Which rule, list or record would match: the words behind `test`. They come from whoever may open the
     /// stats socket, so no file may be opened by them.
     Test(Vec<String>),
+}
+
+/// What a configuration is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiffTo {
+    /// With only one commit named, the running configuration; else the file that the running one came from.
+    Usual,
+    /// A candidate.
+    Path(PathBuf),
+    /// The number of a commit.
+    Commit(u32),
+}
+
+/// Which earlier configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RollbackTo {
+    /// So many commits before the running one, from 1.
+    Steps(u32),
+    /// The commit with this number.
+    Commit(u32),
 }
 
 /// What can be shown.
@@ -182,7 +201,7 @@ impl Command {
             | Self::TagRemove { .. }
             | Self::Commit { .. }
             | Self::Diff { .. }
-            | Self::Rollback { .. }
+            | Self::Rollback(_)
             | Self::Confirm
             | Self::ClearSession(_)
             | Self::Pause { .. } => Privilege::Write,

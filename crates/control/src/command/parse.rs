@@ -6,7 +6,7 @@ use logs::{Filter, LogType, TagAction};
 use tags::Subject;
 
 use super::{
-    Brake, Command, CommandError, ErrorCode, Sessions, Show,
+    Brake, Command, CommandError, DiffTo, ErrorCode, RollbackTo, Sessions, Show,
     words::{Words, usage_error},
 };
 
@@ -217,13 +217,30 @@ fn commit(words: Rest) -> Result<Command, CommandError> {
 }
 
 fn diff(words: Rest) -> Result<Command, CommandError> {
-    let mut words = Words::new("diff", words, &[])?;
-    let path = match words.next() {
-        None => None,
-        Some(text) => Some(path(&text, &words)?),
+    let mut words = Words::new("diff", words, &["from", "to"])?;
+    let from = commit_number(&words, "from")?;
+    let to = match (words.next(), commit_number(&words, "to")?) {
+        (None, None) => DiffTo::Usual,
+        (Some(text), None) => DiffTo::Path(path(&text, &words)?),
+        (None, Some(number)) => DiffTo::Commit(number),
+        (Some(_), Some(_)) => return Err(words.wrong("PATH and --to exclude each other")),
     };
     words.end()?;
-    Ok(Command::Diff { path })
+    Ok(Command::Diff { from, to })
+}
+
+/// The value of an option that names a commit.
+fn commit_number(words: &Words, option: &str) -> Result<Option<u32>, CommandError> {
+    let Some(text) = words.option(option) else {
+        return Ok(None);
+    };
+    let number = text.parse().ok().filter(|number| *number > 0);
+    match number {
+        Some(number) => Ok(Some(number)),
+        None => Err(words.wrong(&format!(
+            "--{option} is the number of a commit, as `show commits` lists them"
+        ))),
+    }
 }
 
 fn path(text: &str, words: &Words) -> Result<PathBuf, CommandError> {
@@ -234,17 +251,20 @@ fn path(text: &str, words: &Words) -> Result<PathBuf, CommandError> {
 }
 
 fn rollback(words: Rest) -> Result<Command, CommandError> {
-    let mut words = Words::new("rollback", words, &[])?;
-    let steps = match words.next() {
-        None => 1,
-        Some(number) => number
+    let mut words = Words::new("rollback", words, &["to"])?;
+    let to = match (words.next(), commit_number(&words, "to")?) {
+        (None, None) => RollbackTo::Steps(1),
+        (None, Some(number)) => RollbackTo::Commit(number),
+        (Some(number), None) => number
             .parse()
             .ok()
             .filter(|steps| *steps > 0)
+            .map(RollbackTo::Steps)
             .ok_or_else(|| words.wrong("N counts commits back, from 1"))?,
+        (Some(_), Some(_)) => return Err(words.wrong("N and --to exclude each other")),
     };
     words.end()?;
-    Ok(Command::Rollback { steps })
+    Ok(Command::Rollback(to))
 }
 
 fn clear(mut words: Rest) -> Result<Command, CommandError> {

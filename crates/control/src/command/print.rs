@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Brake, Command, Sessions, Show};
+use super::{Brake, Command, DiffTo, RollbackTo, Sessions, Show};
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,16 +64,26 @@ impl Command {
                 line.add("--");
                 line.add(&path.to_string_lossy());
             }
-            Self::Diff { path } => {
+            Self::Diff { from, to } => {
                 line.add("diff");
-                if let Some(path) = path {
-                    line.add("--");
-                    line.add(&path.to_string_lossy());
+                if let Some(number) = from {
+                    line.option("from", &number.to_string());
+                }
+                match to {
+                    DiffTo::Usual => {}
+                    DiffTo::Commit(number) => line.option("to", &number.to_string()),
+                    DiffTo::Path(path) => {
+                        line.add("--");
+                        line.add(&path.to_string_lossy());
+                    }
                 }
             }
-            Self::Rollback { steps } => {
+            Self::Rollback(to) => {
                 line.add("rollback");
-                line.add(&steps.to_string());
+                match to {
+                    RollbackTo::Steps(steps) => line.add(&steps.to_string()),
+                    RollbackTo::Commit(number) => line.option("to", &number.to_string()),
+                }
             }
             Self::Confirm => line.add("confirm"),
             Self::ClearSession(which) => {

@@ -102,9 +102,30 @@ fn reads_every_command() {
                 comment: "guests may print".to_owned(),
             },
         ),
-        ("diff", Command::Diff { path: None }),
-        ("rollback", Command::Rollback { steps: 1 }),
-        ("rollback 3", Command::Rollback { steps: 3 }),
+        (
+            "diff",
+            Command::Diff {
+                from: None,
+                to: DiffTo::Usual,
+            },
+        ),
+        (
+            "diff fw.toml --from 3",
+            Command::Diff {
+                from: Some(3),
+                to: DiffTo::Path("fw.toml".into()),
+            },
+        ),
+        (
+            "diff --from 3 --to 12",
+            Command::Diff {
+                from: Some(3),
+                to: DiffTo::Commit(12),
+            },
+        ),
+        ("rollback", Command::Rollback(RollbackTo::Steps(1))),
+        ("rollback 3", Command::Rollback(RollbackTo::Steps(3))),
+        ("rollback --to 3", Command::Rollback(RollbackTo::Commit(3))),
         ("confirm", Command::Confirm),
         ("clear session all", Command::ClearSession(Sessions::All)),
         ("clear session 4711", Command::ClearSession(Sessions::Id(4711))),
@@ -136,6 +157,7 @@ fn reads_every_command() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one row for every fault")]
 fn says_what_is_wrong_and_what_was_meant() {
     for (line, says) in [
         ("", "there is no command; `help` lists them"),
@@ -197,7 +219,23 @@ fn says_what_is_wrong_and_what_was_meant() {
             "`10.0.0`: expected an address such as 192.0.2.1 or 2001:db8::1, a prefix or a range; \
              usage: explain SUBJECT",
         ),
-        ("rollback 0", "N counts commits back, from 1; usage: rollback [N]"),
+        (
+            "rollback 0",
+            "N counts commits back, from 1; usage: rollback [N], or rollback --to N",
+        ),
+        (
+            "rollback 1 --to 2",
+            "N and --to exclude each other; usage: rollback [N], or rollback --to N",
+        ),
+        (
+            "diff --from x",
+            "--from is the number of a commit, as `show commits` lists them; \
+             usage: diff [PATH] [--from N], or diff [--from N] --to N",
+        ),
+        (
+            "diff a --to 2",
+            "PATH and --to exclude each other; usage: diff [PATH] [--from N], or diff [--from N] --to N",
+        ),
         (
             "clear session",
             "which sessions?; usage: clear session all|ID|'FILTER'",
@@ -303,6 +341,14 @@ fn any_filter() -> impl Strategy<Value = Filter> {
     })
 }
 
+fn any_diff_to() -> impl Strategy<Value = DiffTo> {
+    prop_oneof![
+        Just(DiffTo::Usual),
+        any_name().prop_map(|path| DiffTo::Path(path.into())),
+        (1..=u32::MAX).prop_map(DiffTo::Commit),
+    ]
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let limit = 1..=Command::MAX_ROWS;
     let seconds = (0..=86_400_u64).prop_map(Duration::from_secs);
@@ -328,10 +374,9 @@ fn any_command() -> impl Strategy<Value = Command> {
             confirm_within,
             comment
         }),
-        proptest::option::of(any_name()).prop_map(|path| Command::Diff {
-            path: path.map(PathBuf::from)
-        }),
-        (1..=u32::MAX).prop_map(|steps| Command::Rollback { steps }),
+        (proptest::option::of(1..=u32::MAX), any_diff_to()).prop_map(|(from, to)| Command::Diff { from, to }),
+        (1..=u32::MAX).prop_map(|steps| Command::Rollback(RollbackTo::Steps(steps))),
+        (1..=u32::MAX).prop_map(|number| Command::Rollback(RollbackTo::Commit(number))),
         any::<u64>().prop_map(|id| Command::ClearSession(Sessions::Id(id))),
         traffic()
             .prop_filter("one that forgets nothing", |filter| !filter.is_all())

@@ -46,8 +46,10 @@ impl Usage {
             "commit PATH [--confirm-within 10m] [--comment TEXT]",
             "puts a configuration in force",
         ),
-        write("diff [PATH]", "what a commit would change"),
+        write("diff [PATH] [--from N]", "what a commit would change"),
+        write("diff [--from N] --to N", "what differs between two commits"),
         write("rollback [N]", "puts the configuration of N commits ago in force"),
+        write("rollback --to N", "puts the configuration of commit N in force"),
         write("confirm", "keeps a commit that waits to be confirmed"),
         write("clear session all|ID|'FILTER'", "ends sessions"),
         write(
