@@ -4,6 +4,7 @@
 //! in the module that has its name.
 
 mod ask;
+mod ca_command;
 mod check;
 mod exit;
 mod replay_arguments;
@@ -17,10 +18,12 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
+use self::test_command::is_online;
 pub(crate) use self::{
     check::tell,
     exit::{Exit, complain},
     replay_arguments::ReplayArguments,
+    test_command::{Asked, OnlineCommand},
 };
 
 /// A userspace firewall that turns what it sees into tags, and tags into verdicts.
@@ -43,6 +46,9 @@ enum Command {
     /// Say which rule, list or record would match, and why
     #[command(subcommand)]
     Test(test_command::TestCommand),
+    /// The certificates that the forward proxy signs with
+    #[command(subcommand)]
+    Ca(ca_command::CaCommand),
     /// Show how things stand in a running firewall
     Show(ask::ShowArguments),
     /// Register or remove a tag by hand
@@ -65,6 +71,10 @@ enum Command {
 
 /// Does what the command line says.
 pub(crate) fn run(words: impl Iterator<Item = OsString>) -> Exit {
+    let words: Vec<OsString> = words.collect();
+    if is_online(&words) {
+        return OnlineCommand::run(&words);
+    }
     let command_line = match CommandLine::try_parse_from(words) {
         Ok(command_line) => command_line,
         Err(refusal) => return Exit::from_refusal(&refusal),
@@ -74,6 +84,7 @@ pub(crate) fn run(words: impl Iterator<Item = OsString>) -> Exit {
         Command::Run(arguments) => arguments.run(),
         Command::Replay(arguments) => arguments.run(),
         Command::Test(command) => command.run(),
+        Command::Ca(command) => command.run(),
         Command::Show(arguments) => arguments.run(),
         Command::Tag(arguments) => arguments.run(),
         Command::Explain(arguments) => arguments.run(),

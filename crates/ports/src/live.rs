@@ -7,6 +7,7 @@
 mod burst;
 mod carrier;
 mod checksum;
+mod claim;
 mod error;
 mod interface;
 #[cfg(feature = "testing")]
@@ -25,6 +26,7 @@ mod watch;
 pub use burst::{Burst, LiveFrame};
 pub use carrier::{CarrierAction, CarrierRelay, End, SETTLE};
 pub use checksum::finish_checksum;
+pub use claim::Claim;
 pub use error::PortError;
 pub use interface::Interface;
 #[cfg(feature = "testing")]

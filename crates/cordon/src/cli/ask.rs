@@ -15,7 +15,7 @@ use super::{Exit, complain, table, terminal::harmless};
 
 /// Where to ask, and how to answer.
 #[derive(Clone, Debug, Args)]
-struct Asking {
+pub(super) struct Asking {
     /// The stats socket; commands that change something go to control.sock beside it
     #[arg(long, value_name = "PATH", default_value = control::DEFAULT_SOCKET)]
     socket: PathBuf,
@@ -85,8 +85,14 @@ pub(crate) struct CommitArguments {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DiffArguments {
     /// The candidate [default: the file the running configuration came from]
-    #[arg(value_name = "CONFIG")]
+    #[arg(value_name = "CONFIG", conflicts_with = "to")]
     config: Option<PathBuf>,
+    /// Compare from this commit [default: from the running configuration]
+    #[arg(long, value_name = "NUMBER")]
+    from: Option<String>,
+    /// Compare with this commit
+    #[arg(long, value_name = "NUMBER")]
+    to: Option<String>,
     #[command(flatten)]
     asking: Asking,
 }
@@ -94,9 +100,12 @@ pub(crate) struct DiffArguments {
 /// What `cordon rollback` is given.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RollbackArguments {
-    /// How many commits back
-    #[arg(value_name = "N", default_value = "1")]
-    steps: String,
+    /// How many commits back [default: 1, the one before]
+    #[arg(value_name = "N", conflicts_with = "to")]
+    steps: Option<String>,
+    /// The commit with this number, as `show commits` lists them
+    #[arg(long, value_name = "NUMBER")]
+    to: Option<String>,
     #[command(flatten)]
     asking: Asking,
 }
@@ -182,7 +191,9 @@ impl CommitArguments {
 
 impl DiffArguments {
     pub(crate) fn run(self) -> Exit {
-        let words = Words::new("diff");
+        let mut words = Words::new("diff");
+        words.option("from", self.from);
+        words.option("to", self.to);
         match self.config {
             None => words.ask(&self.asking),
             Some(path) => words.path(&path).ask(&self.asking),
@@ -193,7 +204,8 @@ impl DiffArguments {
 impl RollbackArguments {
     pub(crate) fn run(self) -> Exit {
         let mut words = Words::new("rollback");
-        words.arguments([self.steps]);
+        words.option("to", self.to);
+        words.arguments(self.steps);
         words.ask(&self.asking)
     }
 }
@@ -253,20 +265,25 @@ impl Words {
     }
 
     fn ask(self, asking: &Asking) -> Exit {
-        let command = match Command::from_words(self.0) {
-            Ok(command) => command,
-            Err(error) => return refused(&error, false),
-        };
-        match control::ask(&asking.socket, &command) {
-            Ok(answer) => {
-                show(&command, &answer, asking.json);
-                Exit::Done
-            }
-            Err(AskError::Refused(error)) => refused(&error, asking.json),
-            Err(error) => {
-                complain(&harmless(&error.to_string()));
-                Exit::SystemRefused
-            }
+        ask(Command::from_words(self.0), asking)
+    }
+}
+
+/// Asks, and shows the answer or says why there is none.
+pub(super) fn ask(command: Result<Command, CommandError>, asking: &Asking) -> Exit {
+    let command = match command {
+        Ok(command) => command,
+        Err(error) => return refused(&error, false),
+    };
+    match control::ask(&asking.socket, &command) {
+        Ok(answer) => {
+            show(&command, &answer, asking.json);
+            Exit::Done
+        }
+        Err(AskError::Refused(error)) => refused(&error, asking.json),
+        Err(error) => {
+            complain(&harmless(&error.to_string()));
+            Exit::SystemRefused
         }
     }
 }
@@ -274,6 +291,8 @@ impl Words {
 fn show(command: &Command, answer: &Value, json: bool) {
     let shown = if json {
         control::json_line(answer)
+    } else if matches!(command, Command::Diff { .. }) {
+        table::difference(answer).into_bytes()
     } else {
         table::render(answer, table::columns(command)).into_bytes()
     };

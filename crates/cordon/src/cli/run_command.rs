@@ -8,6 +8,9 @@ use tracing_subscriber::EnvFilter;
 use super::{Exit, complain};
 use crate::live::{Options, RunError, run};
 
+/// Where state is kept, unless told otherwise.
+pub(super) const DEFAULT_STATE: &str = "/var/lib/cordon";
+
 /// What `cordon run` is given.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RunArguments {
@@ -15,7 +18,7 @@ pub(crate) struct RunArguments {
     #[arg(value_name = "CONFIG")]
     config: PathBuf,
     /// Where tags, committed configurations and logs are kept; made where it is missing.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/cordon")]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE)]
     state: PathBuf,
     /// The stats socket; control.sock lies beside it.
     #[arg(long, value_name = "PATH", default_value = control::DEFAULT_SOCKET)]
@@ -55,6 +58,7 @@ impl RunArguments {
                     RunError::Port(_)
                     | RunError::Keep(_)
                     | RunError::Socket(_)
+                    | RunError::Ca(_)
                     | RunError::System(_)
                     | RunError::WorkerLost => Exit::SystemRefused,
                 }

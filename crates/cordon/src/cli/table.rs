@@ -71,8 +71,19 @@ pub(super) fn columns(command: &Command) -> Columns {
                 "source",
             ],
             LogType::System => &["receive_time", "severity", "subtype", "event", "opaque"],
-            LogType::Config => &["receive_time", "admin", "cmd", "path", "result"],
+            LogType::Config => &[
+                "receive_time",
+                "admin",
+                "cmd",
+                "path",
+                "before",
+                "after",
+                "result",
+            ],
         }),
+        Command::Show(Show::Commits) => {
+            Columns::First(&["number", "back", "time", "admin", "path", "state", "comment"])
+        }
         Command::Help
         | Command::Show(_)
         | Command::TagAdd { .. }
@@ -80,7 +91,7 @@ pub(super) fn columns(command: &Command) -> Columns {
         | Command::Explain { .. }
         | Command::Commit { .. }
         | Command::Diff { .. }
-        | Command::Rollback { .. }
+        | Command::Rollback(_)
         | Command::Confirm
         | Command::ClearSession(_)
         | Command::Pause { .. }
@@ -109,6 +120,18 @@ pub(super) fn render(answer: &Value, columns: Columns) -> String {
     write_value(answer, columns, 0, &mut out);
     if out.is_empty() {
         out.push_str("nothing\n");
+    }
+    out
+}
+
+/// The lines of a difference, as they are; nothing where nothing differs.
+pub(super) fn difference(answer: &Value) -> String {
+    let mut out = String::new();
+    for line in answer["lines"].as_array().into_iter().flatten() {
+        push_line(&cell(line), 0, &mut out);
+    }
+    if answer["truncated"] == Value::Bool(true) {
+        push_line("… and more", 0, &mut out);
     }
     out
 }
@@ -280,6 +303,13 @@ mod tests {
                 "  block  deny    12\n",
             )
         );
+    }
+
+    #[test]
+    fn a_difference_is_its_lines() {
+        let answer = json!({"from": "a", "lines": ["--- a", " x", "+\u{1b}[2J"], "truncated": false});
+        assert_eq!(difference(&answer), "--- a\n x\n+\\u{1b}[2J\n");
+        assert_eq!(difference(&json!({"lines": [], "truncated": false})), "");
     }
 
     #[test]

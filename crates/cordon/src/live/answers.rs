@@ -6,7 +6,7 @@ mod tagged;
 
 use std::{sync::Arc, time::Duration};
 
-use control::{Answer, Brake, Command, CommandError, ErrorCode, Show, filter_fields};
+use control::{Answer, Brake, Command, CommandError, ErrorCode, RollbackTo, Show, filter_fields};
 use crossbeam::channel::bounded;
 use logs::{CommandOutcome, Severity, TagCommand, TagOperation};
 use packet::Timestamp;
@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 use tags::{Registration, Subject};
 
 use super::{
-    commits::{Commits, Wish},
+    commits::{Commits, Terms, Wish},
     shared::Shared,
     worker::{Reach, Worker},
 };
+use crate::cli::{Asked, OnlineCommand};
 
 /// How long a worker may take until it answers; it looks between two bursts.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,7 +74,7 @@ impl Answers {
             Show::Logs { filter, limit } => self.logs(&filter, limit),
             Show::Bypass => Ok(self.bypass()),
             Show::FilterFields(log_type) => Ok(filter_fields(log_type)),
-            Show::Commits => Ok(json!({ "running": self.commits.path().display().to_string() })),
+            Show::Commits => Ok(self.commits.list()),
         }
     }
 
@@ -120,25 +121,42 @@ impl Answers {
         }
     }
 
-    fn pause(&self, admin: &str, what: Brake, duration: Duration) -> Result<Value, CommandError> {
+    fn test(&self, words: &[String]) -> Result<Value, CommandError> {
+        let (ruleset, forwarding) = self.commits.running();
+        let shared = &self.shared;
+        OnlineCommand::answer(
+            words,
+            &Asked {
+                policy: ruleset.policy(),
+                domains: ruleset.domains(),
+                forwarding: &forwarding,
+                names: self.commits.names(),
+                registered: Some((&shared.tags, shared.clock.now())),
+            },
+        )
+    }
+
+    fn pause(&self, admin: &str, what: Brake, duration: Duration) -> Value {
         let until = self.shared.clock.now().saturating_add(duration);
         match what {
             Brake::Tagging => self.shared.forwarding.pause_tagging(until),
-            Brake::Decryption => {
-                return Err(CommandError::new(
-                    ErrorCode::Refused,
-                    "nothing is decrypted, so there is nothing to pause",
-                ));
-            }
+            Brake::Decryption => self.commits.decryption().pause.until(until),
         }
         let text = time(until);
+        let (event, meaning) = match what {
+            Brake::Tagging => ("tagging-paused", "records are stored, and none of them tags"),
+            Brake::Decryption => (
+                "decryption-paused",
+                "sessions that begin meanwhile are not opened",
+            ),
+        };
         self.shared.forwarding.tell_system(
             &self.shared,
             Severity::Medium,
-            "tagging-paused",
-            format!("{admin} has paused tagging until {text}: records are stored, and none of them tags"),
+            event,
+            format!("{admin} has paused {} until {text}: {meaning}", what.name()),
         );
-        Ok(json!({ "paused": what.name(), "until": text }))
+        json!({ "paused": what.name(), "until": text })
     }
 }
 
@@ -153,31 +171,44 @@ impl Answer for Answers {
             } => self.tag(admin, TagOperation::Add, &subject, &tag, timeout),
             Command::TagRemove { subject, tag } => self.tag(admin, TagOperation::Remove, &subject, &tag, 0),
             Command::Explain { subject } => Ok(self.explain(&subject)),
-            // Who counts on the way back must not be left without it.
             Command::Commit {
-                confirm_within: Some(_),
-                ..
-            } => Err(not_supported("a commit that has to be confirmed")),
-            Command::Commit { path, .. } => self.commits.commit(&path, Wish { admin, cmd: "commit" }),
+                path,
+                confirm_within,
+                comment,
+            } => {
+                let cmd = match confirm_within {
+                    None => "commit".to_owned(),
+                    Some(within) => format!("commit confirm-within {}s", within.as_secs()),
+                };
+                let terms = Terms {
+                    comment: &comment,
+                    confirm_within,
+                };
+                self.commits.commit(&path, Wish { admin, cmd: &cmd }, terms)
+            }
+            Command::Diff { from, to } => self.commits.diff(from, &to),
+            Command::Rollback(to) => {
+                let cmd = match to {
+                    RollbackTo::Steps(steps) => format!("rollback {steps}"),
+                    RollbackTo::Commit(number) => format!("rollback to {number}"),
+                };
+                self.commits.rollback(to, Wish { admin, cmd: &cmd })
+            }
+            Command::Confirm => self.commits.confirm(Wish {
+                admin,
+                cmd: "confirm",
+            }),
             Command::ClearSession(sessions) => self.clear(sessions),
-            Command::Pause { what, duration } => self.pause(admin, what, duration),
-            Command::Diff { .. } => Err(not_supported("diff")),
-            Command::Rollback { .. } => Err(not_supported("rollback")),
-            Command::Confirm => Err(not_supported("confirm")),
-            Command::Help | Command::Test(_) => Err(not_supported("this, asked of a running firewall,")),
+            Command::Pause { what, duration } => Ok(self.pause(admin, what, duration)),
+            Command::Test(words) => self.test(&words),
+            // The server answers it itself.
+            Command::Help => Err(CommandError::new(ErrorCode::Internal, "nobody answers this")),
         }
     }
 }
 
 fn done(event: &str, subject: &Subject, tag: &str) -> Value {
     json!({ "event": event, "subject": subject.to_string(), "tag": tag })
-}
-
-fn not_supported(what: &str) -> CommandError {
-    CommandError::new(
-        ErrorCode::Refused,
-        format!("{what} is not supported yet; nothing was changed"),
-    )
 }
 
 fn absent(subject: &Subject, tag: &str) -> CommandError {
@@ -188,7 +219,7 @@ fn absent(subject: &Subject, tag: &str) -> CommandError {
 }
 
 /// A time as records write it.
-fn time(at: Timestamp) -> String {
+pub(super) fn time(at: Timestamp) -> String {
     let mut text = Vec::new();
     logs::write_rfc3339(at, &mut text);
     String::from_utf8(text).unwrap_or_default()

@@ -11,9 +11,9 @@ use engine::{
     SessionState, Shard, ShardId, ShardLimits, Verdict, inside, place,
 };
 use logs::Record;
-use packet::{Checksums, Datagram, LinkType, Packet, Timestamp, Wire, parse};
+use packet::{Checksums, Datagram, LinkType, Packet, Timestamp, Wire, build::Unfinished, parse};
 use policy::{InterfaceId, Symbols};
-use ports::live::{Burst, ChecksumState, Offload, Sender, Waker};
+use ports::live::{Burst, ChecksumState, Gso, GsoKind, Offload, Sender, Waker};
 
 use super::{
     handoff::{Arrival, Copied, Handoff, Parcel},
@@ -400,6 +400,10 @@ impl Desk {
                 return Rest::Nothing;
             };
             let verdict = shard.packet(env, now, &frame, &flow, &mut self.outputs);
+            if self.outputs.has_emissions() {
+                // What was held of a flow leaves before what comes after it.
+                self.send_emissions();
+            }
             let Some(inner) = inside(env, &frame, &flow, verdict, self.seed) else {
                 self.leave(verdict, goods);
                 return Rest::Nothing;
@@ -464,6 +468,18 @@ impl Desk {
 
     /// Sends what waits, forged frames too, and passes on what there is to tell.
     fn settle(&mut self) {
+        self.send_emissions();
+        let Self { senders, .. } = self;
+        for sender in senders.iter_mut().flatten() {
+            if sender.waiting() > 0 {
+                sender.flush();
+            }
+        }
+        self.tell();
+    }
+
+    /// Hands the frames that the engine made to their senders.
+    fn send_emissions(&mut self) {
         let Self {
             outputs,
             senders,
@@ -474,17 +490,34 @@ impl Desk {
         for emission in outputs.emissions() {
             match senders.get_mut(emission.egress.index()) {
                 Some(Some(sender)) => {
-                    *not_sent += u64::from(sender.send(emission.bytes, Offload::COMPLETE).is_err());
+                    let offload = emission.unfinished.map_or(Offload::COMPLETE, to_finish);
+                    *not_sent += u64::from(sender.send(emission.bytes, offload).is_err());
                 }
                 _ => *no_way_out += 1,
             }
         }
-        for sender in senders.iter_mut().flatten() {
-            if sender.waiting() > 0 {
-                sender.flush();
-            }
+        outputs.clear_emissions();
+    }
+
+    /// Does what is due in sessions that were taken over.
+    pub(super) fn wake(&mut self, now: Timestamp) {
+        if self.next_wake().is_none_or(|at| at > now) {
+            return;
         }
-        self.tell();
+        let ruleset = Arc::clone(self.ruleset.load());
+        let shared = Arc::clone(&self.shared);
+        let env = shared.env(&ruleset, now);
+        for shard in &mut self.shards {
+            shard.wake(&env, now, &mut self.outputs);
+        }
+        if !self.outputs.is_empty() {
+            self.settle();
+        }
+    }
+
+    /// When something is due next in a session that was taken over.
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        self.shards.iter().filter_map(Shard::next_wake).min()
     }
 
     /// Passes events to the forwarder. One that can tag and finds no room is seen to here and now: it is not
@@ -543,6 +576,27 @@ impl Desk {
             shard.finish(&env, now, &mut self.outputs);
         }
         self.settle();
+    }
+}
+
+/// What the kernel is told about a frame that the engine left unfinished.
+fn to_finish(unfinished: Unfinished) -> Offload {
+    let gso = unfinished.segment_size.map(|size| Gso {
+        kind: if unfinished.ipv6 {
+            GsoKind::TcpV6
+        } else {
+            GsoKind::TcpV4
+        },
+        size,
+        header_len: unfinished.headers,
+        ecn: false,
+    });
+    Offload {
+        checksum: ChecksumState::Unfinished {
+            start: unfinished.transport_at,
+            offset: Unfinished::CHECKSUM_AT,
+        },
+        gso,
     }
 }
 

@@ -187,9 +187,14 @@ impl Inner {
                 let before = self.records.len();
                 self.forwarder
                     .record(happened, record, policy, &shared.tags, &mut self.records);
-                let caused = self.records.get(before..).unwrap_or_default();
+                let caused = self.records.get_mut(before..).unwrap_or_default();
                 if caused.iter().any(sets_a_tag) {
-                    shared.lags.add(shared.clock.now().saturating_since(happened));
+                    // Their time is that from which on no packet passes the tag by, not that of the cause.
+                    let in_force = shared.clock.now();
+                    shared.lags.add(in_force.saturating_since(happened));
+                    for record in caused.iter_mut().filter(|record| sets_a_tag(record)) {
+                        record.time = in_force;
+                    }
                 }
             }
             Event::Fact(fact) => {

@@ -7,6 +7,7 @@
 mod answers;
 mod clock;
 mod commits;
+mod decryption;
 mod desk;
 mod events;
 mod forwarding;

@@ -2,8 +2,10 @@
 
 use policy::{InterfaceId, Policy, WireMode, WireSpec};
 use ports::live::{
-    Fanout, Interface, OpenOptions, PacketSocket, PortError, Receiver, ReceiverCounters, Sender,
+    Claim, Fanout, Interface, OpenOptions, PacketSocket, PortError, Receiver, ReceiverCounters, Sender,
 };
+
+use tracing::warn;
 
 use super::worker::Inlet;
 
@@ -13,6 +15,41 @@ pub(super) struct Share {
     pub(super) inlets: Vec<Inlet>,
     /// By the interface's number.
     pub(super) senders: Vec<Option<Sender>>,
+}
+
+/// Claims every interface that frames leave by.
+pub(super) fn claim_all(policy: &Policy) -> Result<Vec<Claim>, PortError> {
+    let inline = policy.wires().iter().filter(|wire| wire.mode == WireMode::Inline);
+    let names = inline
+        .flat_map(WireSpec::distinct_interfaces)
+        .map(|interface| policy.symbols().resolve(policy.interface_name(*interface)));
+    names.map(Claim::new).collect()
+}
+
+/// Warns of wires whose two ends have different MTUs: what is larger than the smaller one cannot cross.
+pub(super) fn compare_mtus(policy: &Policy) {
+    for wire in policy.wires().iter().filter(|wire| wire.mode == WireMode::Inline) {
+        let [first, second] = wire
+            .interfaces
+            .map(|interface| Interface::find(policy.symbols().resolve(policy.interface_name(interface))));
+        if let (Ok(first), Ok(second)) = (first, second)
+            && first.mtu != second.mtu
+        {
+            let (small, large) = if first.mtu < second.mtu {
+                (first, second)
+            } else {
+                (second, first)
+            };
+            warn!(
+                wire = policy.symbols().resolve(wire.name),
+                "{} has an MTU of {} and {} one of {}: larger packets from there are dropped; give both the same",
+                small.name,
+                small.mtu,
+                large.name,
+                large.mtu
+            );
+        }
+    }
 }
 
 /// Opens every interface of every wire, for each worker. Brings up what is down: the link is cordon's.

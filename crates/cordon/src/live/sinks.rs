@@ -1,7 +1,7 @@
 //! What becomes of records: tags are written down first, since an ip-tag record says that its tag will be kept; then
 //! all records go to the log store.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use control::{
     Compaction, Journal, JournalError, LogLimits, LogReader, LogStore, Restored, StateDirectory, StateError,
@@ -22,6 +22,8 @@ pub(crate) enum KeepError {
     State(#[from] StateError),
     #[error("tags cannot be kept: {0}")]
     Journal(#[from] JournalError),
+    #[error("committed configurations cannot be kept in {folder}: {error}")]
+    History { folder: String, error: std::io::Error },
     #[error("the log store in {folder} cannot be used: {error}")]
     LogStore { folder: String, error: std::io::Error },
 }
@@ -59,8 +61,11 @@ enum Change {
 impl Sinks {
     /// Opens what is kept in `state`, puts the tags that were in force into `store`, and returns the number of the
     /// last record.
-    pub(super) fn open(state: &Path, store: &TagStore, now: Timestamp) -> Result<(Self, u64), KeepError> {
-        let state = StateDirectory::open(state)?;
+    pub(super) fn open(
+        state: StateDirectory,
+        store: &TagStore,
+        now: Timestamp,
+    ) -> Result<(Self, u64), KeepError> {
         let (journal, restored) = Journal::open(state.path(), store.names())?;
         restore(&restored, store, now);
         let folder = state.path().join("logs");

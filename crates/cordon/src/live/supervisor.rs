@@ -14,13 +14,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use control::{BindError, ServerLimits, Sockets};
+use control::{BindError, History, HistoryLimits, ServerLimits, Sockets, StateDirectory};
 use crossbeam::channel::{Receiver as Inbox, Sender as Outbox, unbounded};
 use engine::{SHARDS, ShardLimits, Sides};
 use logs::{Forwarder, ForwarderLimits, Severity};
 use packet::{FragmentLimits, Wire};
 use policy::{InterfaceId, Policy};
-use ports::live::{Interface, LinkWatch, PortError, Waiter, Waker};
+use ports::live::{Claim, Interface, LinkWatch, PortError, Waiter, Waker};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
@@ -31,7 +31,8 @@ use tracing::{error, info, warn};
 use super::{
     answers::Answers,
     clock::Clock,
-    commits::{Commits, Wish, forwarder_config},
+    commits::{Beginning, Commits, Given, Wish, forwarder_config},
+    decryption::Decryption,
     desk::{Colleague, Desk},
     events::{Bell, EventQueue},
     forwarding::Forwarding,
@@ -67,6 +68,8 @@ pub(crate) enum RunError {
     Keep(#[from] KeepError),
     #[error(transparent)]
     Socket(#[from] BindError),
+    #[error(transparent)]
+    Ca(#[from] control::CaError),
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
     #[error("a worker stopped unexpectedly; this is a fault of cordon, please report it")]
@@ -104,6 +107,8 @@ struct Firewall {
     links: Links,
     /// Interfaces that are to be opened as soon as they can be.
     gone: BTreeSet<InterfaceId>,
+    /// No other firewall takes these while this one lives.
+    _claims: Vec<Claim>,
 }
 
 impl Firewall {
@@ -112,23 +117,37 @@ impl Firewall {
         let clock = Clock::new();
         // Whoever could guess the keys could make flows collide.
         let seed = RandomState::new().hash_one("flows and names");
-        let (running, ruleset) =
-            Commits::first(&options.config, &names, seed, clock.now()).ok_or(RunError::Configuration)?;
+        let given = Given::read(&options.config, &names, seed, clock.now()).ok_or(RunError::Configuration)?;
+        let state = StateDirectory::open(&options.state).map_err(KeepError::from)?;
+        let sockets = Sockets::bind(&options.socket)?;
+        let (history, damage) =
+            History::open(state.path(), HistoryLimits::default()).map_err(|error| KeepError::History {
+                folder: state.path().display().to_string(),
+                error,
+            })?;
+        let Beginning {
+            ruleset,
+            trust,
+            begun,
+        } = Beginning::choose(given, history, &damage, &names, seed, clock.now());
+        let decryption = Decryption::open(state.path(), clock.now())?;
+        let ruleset = Arc::new(ruleset.decrypting(decryption.with(trust, clock.now())));
         let limits = ruleset.policy().settings().limits;
         let tag_limits = TagLimits {
             subjects: limits.tagged_subjects,
             ..TagLimits::default()
         };
         let store = Arc::new(TagStore::new(Arc::clone(&names), tag_limits));
-        let sockets = Sockets::bind(&options.socket)?;
-        let (sinks, last_seqno) = Sinks::open(&options.state, &store, clock.now())?;
+        let (sinks, last_seqno) = Sinks::open(state, &store, clock.now())?;
         let mut forwarder = Forwarder::new(
-            forwarder_config(&running.forwarding, ruleset.policy()),
+            forwarder_config(&begun.accepted.forwarding, ruleset.policy()),
             ForwarderLimits::default(),
         );
         forwarder.continue_after(last_seqno);
         let links = Links::new(ruleset.policy());
         let watch = LinkWatch::new(&links.names())?;
+        let claims = openings::claim_all(ruleset.policy())?;
+        openings::compare_mtus(ruleset.policy());
         let shares = openings::open_all(ruleset.policy(), options.workers)?;
         let shared = Arc::new(Shared {
             started: clock.now(),
@@ -153,13 +172,7 @@ impl Firewall {
                 .name("forwarder".to_owned())
                 .spawn(move || shared.forwarding.run(&shared))?
         };
-        let commits = Arc::new(Commits::new(
-            Arc::clone(&shared),
-            names,
-            running,
-            &options.config,
-            seed,
-        ));
+        let commits = Arc::new(Commits::new(Arc::clone(&shared), names, begun, seed, decryption));
         let answers = Answers::new(Arc::clone(&shared), Arc::clone(&commits), reaches.clone());
         let server = sockets.serve(Arc::new(answers), ServerLimits::default())?;
         listen_for_signals(news_sender, waker.clone())?;
@@ -181,6 +194,7 @@ impl Firewall {
             watch,
             links,
             gone: BTreeSet::new(),
+            _claims: claims,
         })
     }
 
@@ -401,10 +415,14 @@ fn start_workers(
     Ok((threads, reaches))
 }
 
+/// TLS sessions that are open in the proxy at one time.
+const MAX_ADOPTED: usize = 65_536;
+
 fn shard_limits(policy: &Policy) -> ShardLimits {
     let limits = policy.settings().limits;
     ShardLimits {
         sessions: limits.sessions.div_ceil(SHARDS),
+        adopted: MAX_ADOPTED.div_ceil(SHARDS),
         fragments: FragmentLimits {
             datagrams: limits.fragmented_datagrams.div_ceil(SHARDS),
             bytes: limits.fragment_bytes.div_ceil(SHARDS),

@@ -11,6 +11,8 @@ use super::{desk::Desk, shared::Shared};
 
 /// How often what is due is ended while frames come, and how long a worker sleeps at most.
 const EXPIRE_EVERY: Duration = Duration::from_millis(10);
+/// How exactly what is due in sessions of the proxy is done.
+const WAKE_EVERY: Duration = Duration::from_millis(1);
 /// Bursts taken from one port before the others have their turn.
 const BURSTS_A_TURN: usize = 4;
 /// Parcels of other workers taken between two turns.
@@ -89,10 +91,14 @@ impl Worker {
     /// Works until the firewall stops, then ends what it owns.
     pub(super) fn run(mut self) {
         let mut waiter = Waiter::new(&self.waker, &[]);
-        let mut expired = Timestamp::ZERO;
+        let (mut expired, mut woken) = (Timestamp::ZERO, Timestamp::ZERO);
         while !self.shared.is_stopping() {
             let busy = self.turn();
             let now = self.shared.clock.now();
+            if now.saturating_since(woken) >= WAKE_EVERY {
+                woken = now;
+                self.desk.wake(now);
+            }
             if now.saturating_since(expired) >= EXPIRE_EVERY {
                 expired = now;
                 self.desk.expire(now);
@@ -143,7 +149,11 @@ impl Worker {
     }
 
     fn wait(&mut self, waiter: &mut Waiter) {
-        let Ok(ready) = waiter.wait(Some(EXPIRE_EVERY)) else {
+        let due = self.desk.next_wake().map_or(EXPIRE_EVERY, |at| {
+            let left = at.saturating_since(self.shared.clock.now());
+            left.clamp(WAKE_EVERY, EXPIRE_EVERY)
+        });
+        let Ok(ready) = waiter.wait(Some(due)) else {
             // Interrupted, or out of kernel memory: the next turn looks at the rings anyway.
             return;
         };

@@ -152,6 +152,8 @@ impl<'a> Run<'a> {
         };
         let per_shard = ShardLimits {
             sessions: limits.sessions.div_ceil(engine::SHARDS),
+            // Replay never takes part in a session.
+            adopted: 0,
             fragments: FragmentLimits {
                 datagrams: limits.fragmented_datagrams.div_ceil(engine::SHARDS),
                 bytes: limits.fragment_bytes.div_ceil(engine::SHARDS),

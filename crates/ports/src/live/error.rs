@@ -26,6 +26,14 @@ pub enum PortError {
         /// The interface that was to be opened.
         interface: String,
     },
+    /// Another firewall holds the interface.
+    #[error(
+        "{interface}: another cordon holds this interface; stop it first, or give this one another interface"
+    )]
+    InUse {
+        /// The interface that was to be claimed.
+        interface: String,
+    },
     /// The frames of this interface do not begin with an Ethernet header.
     #[error(
         "{interface}: is no Ethernet interface (link type {hardware_type}); use an Ethernet, VLAN, bridge \

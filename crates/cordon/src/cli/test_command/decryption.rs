@@ -4,29 +4,32 @@ use std::fmt;
 
 use clap::Args;
 use packet::IpProtocol;
-use policy::DecryptionQuery;
+use policy::{DecryptAction, DecryptionQuery};
 use serde::Serialize;
 
 use super::{
-    Asked, Complaint, Exit, finish, load,
+    Asked, Complaint, Question,
     session::{Defaults, SessionArguments, SessionView, Tried, write_tried},
 };
 
 /// What `cordon test decryption-policy-match` is given.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct DecryptionArguments {
+pub(crate) struct DecryptionQuestion {
     #[command(flatten)]
     session: SessionArguments,
 }
 
 /// The rule that decides a TLS session.
 #[derive(Debug, Serialize)]
-struct DecryptionAnswer {
+pub(crate) struct DecryptionAnswer {
     /// `null` where no rule matches, which leaves the session closed.
     rule: Option<String>,
     /// Place in the rulebase, from 1.
     index: Option<usize>,
+    /// What becomes of the session: `no-decrypt` too where the name is on the exclusion list.
     action: &'static str,
+    /// The name is on the exclusion list, which stands before the rules.
+    excluded: bool,
     profile: Option<String>,
     /// The server's name may change the decision.
     name_matters: bool,
@@ -34,22 +37,17 @@ struct DecryptionAnswer {
     tried: Vec<Tried>,
 }
 
-impl DecryptionArguments {
-    pub(super) fn run(&self) -> Exit {
-        match load(self.session.config()) {
-            Ok(asked) => finish(self.answer(&asked), self.session.json),
-            Err(exit) => exit,
-        }
-    }
+impl Question for DecryptionQuestion {
+    type Answer = DecryptionAnswer;
 
-    fn answer(&self, asked: &Asked) -> Result<DecryptionAnswer, Complaint> {
-        let policy = &asked.running.policy;
+    fn answer(&self, asked: &Asked<'_>) -> Result<DecryptionAnswer, Complaint> {
+        let policy = asked.policy;
         let symbols = policy.symbols();
         let https = Defaults {
             protocol: IpProtocol::TCP,
             port: Some(443),
         };
-        let session = self.session.resolve(policy, &asked.names, https)?;
+        let session = self.session.resolve(asked, https)?;
         let explanation = policy.explain_decryption(&DecryptionQuery {
             from: session.from,
             to: session.to,
@@ -60,7 +58,7 @@ impl DecryptionArguments {
         });
         let view = SessionView::new(
             policy,
-            &asked.names,
+            asked.names,
             &session,
             &explanation.src_tags,
             &explanation.dst_tags,
@@ -71,10 +69,20 @@ impl DecryptionArguments {
             Tried::new(id.index().saturating_add(1), rule, found, &view)
         });
         let decision = explanation.decision;
+        let excluded = self
+            .session
+            .host()
+            .is_some_and(|host| policy.excluded_from_decryption(host));
+        let action = if excluded {
+            DecryptAction::NoDecrypt
+        } else {
+            decision.action
+        };
         Ok(DecryptionAnswer {
             rule: decision.rule.and_then(name_of).map(str::to_owned),
             index: decision.rule.map(|id| id.index().saturating_add(1)),
-            action: decision.action.name(),
+            action: action.name(),
+            excluded,
             profile: decision
                 .profile
                 .and_then(|id| policy.decryption_profile(id))
@@ -93,6 +101,12 @@ impl fmt::Display for DecryptionAnswer {
             None => writeln!(f, "no rule: {}", self.action)?,
         }
         writeln!(f, "  session  {}", self.session)?;
+        if self.excluded {
+            writeln!(
+                f,
+                "  the name is on the exclusion list, which stands before the rules"
+            )?;
+        }
         if self.name_matters {
             writeln!(
                 f,

@@ -1,6 +1,6 @@
 //! `cordon test dns`: on which lists a name stands, and what comes of it.
 
-use std::{fmt, path::PathBuf};
+use std::fmt;
 
 use clap::Args;
 use inspect::domains::{Hit, Hits, ListEntry, ListTag};
@@ -8,23 +8,17 @@ use packet::DomainName;
 use policy::{DnsAction, ListId, Policy, SpywareProfile, SpywareProfileId};
 use serde::Serialize;
 
-use super::{Asked, Complaint, Exit, finish, load, unknown};
+use super::{Asked, Complaint, Question, unknown};
 
 /// What `cordon test dns` is given.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct DnsArguments {
-    /// The configuration
-    #[arg(value_name = "CONFIG")]
-    config: PathBuf,
+pub(crate) struct DnsQuestion {
     /// Names to ask for
     #[arg(value_name = "NAME", required = true, value_parser = name)]
     names: Vec<DomainName>,
     /// Only this anti-spyware profile [default: every one]
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 /// A name as in lists, so that international ones can be typed; the root too can be asked for.
@@ -37,7 +31,7 @@ fn name(text: &str) -> Result<DomainName, String> {
 }
 
 #[derive(Debug, Serialize)]
-struct DnsAnswer {
+pub(crate) struct DnsAnswer {
     names: Vec<NameAnswer>,
 }
 
@@ -80,16 +74,11 @@ struct SinkholeView {
     ipv6_address: Option<String>,
 }
 
-impl DnsArguments {
-    pub(super) fn run(&self) -> Exit {
-        match load(&self.config) {
-            Ok(asked) => finish(self.answer(&asked), self.json),
-            Err(exit) => exit,
-        }
-    }
+impl Question for DnsQuestion {
+    type Answer = DnsAnswer;
 
-    fn answer(&self, asked: &Asked) -> Result<DnsAnswer, Complaint> {
-        let policy = &asked.running.policy;
+    fn answer(&self, asked: &Asked<'_>) -> Result<DnsAnswer, Complaint> {
+        let policy = asked.policy;
         let symbols = policy.symbols();
         let profile_name = |profile: &SpywareProfile| symbols.resolve(profile.name);
         let profiles: Vec<(SpywareProfileId, &SpywareProfile)> = (0_u16..)
@@ -105,7 +94,7 @@ impl DnsArguments {
             return Err(unknown("anti-spyware profile", wanted, known));
         }
         let names = self.names.iter().map(|name| {
-            let hits = asked.running.domains.lookup(name);
+            let hits = asked.domains.lookup(name);
             let answers = profiles.iter().map(|(id, profile)| {
                 let rules = policy.rules().filter(|(_, rule)| rule.spyware == Some(*id));
                 let rules = rules.map(|(_, rule)| symbols.resolve(rule.name).to_owned());

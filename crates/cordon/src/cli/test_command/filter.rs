@@ -86,7 +86,7 @@ impl FilterArguments {
         };
         match (self.log_type, &self.filter, &self.records) {
             (Some(log_type), Some(text), records) => self.judge(log_type, text, records.as_ref()),
-            (_, _, Some(records)) => finish(match_list::ask(&asked, records, now()), self.json),
+            (_, _, Some(records)) => finish(match_list::ask(&asked.asked(), records, now()), self.json),
             // The parser of the command line asks for one or the other.
             (_, _, None) => Exit::Usage,
         }

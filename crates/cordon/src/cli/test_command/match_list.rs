@@ -52,8 +52,8 @@ struct Act {
 }
 
 /// Reads the records at `path` and asks the match lists of each one's rule.
-pub(super) fn ask(asked: &Asked, path: &Path, now: Timestamp) -> Result<MatchListAnswer, Complaint> {
-    let settings = LogSettings::new(&asked.running.policy);
+pub(super) fn ask(asked: &Asked<'_>, path: &Path, now: Timestamp) -> Result<MatchListAnswer, Complaint> {
+    let settings = LogSettings::new(asked.policy);
     let mut records = Records::open(path)?;
     let mut answer = MatchListAnswer {
         records: 0,
@@ -69,13 +69,13 @@ pub(super) fn ask(asked: &Asked, path: &Path, now: Timestamp) -> Result<MatchLis
         let rule = text(&record, rule_field(log_type));
         let profile = settings
             .of(log_type, rule)
-            .and_then(|id| asked.running.forwarding.get(id));
+            .and_then(|id| asked.forwarding.get(id));
         let Some(profile) = profile else { continue };
         let entries: Vec<Entry> = profile
             .match_list
             .iter()
             .filter(|entry| entry.filter.matches_line(&stored.line, now))
-            .map(|entry| Entry::new(entry, &record, &asked.names))
+            .map(|entry| Entry::new(entry, &record, asked.names))
             .collect();
         if !entries.is_empty() {
             answer.matched.push(Matched {

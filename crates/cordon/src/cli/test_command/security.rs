@@ -8,14 +8,14 @@ use policy::{AppId, AppKnowledge, Query};
 use serde::Serialize;
 
 use super::{
-    Asked, Complaint, Exit, finish, load,
+    Asked, Complaint, Question,
     session::{Defaults, SessionArguments, SessionView, Tried, write_tried},
     unknown,
 };
 
 /// What `cordon test security-policy-match` is given.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct SecurityArguments {
+pub(crate) struct SecurityQuestion {
     #[command(flatten)]
     session: SessionArguments,
     /// Application [default: still to be recognised]
@@ -25,7 +25,7 @@ pub(crate) struct SecurityArguments {
 
 /// The rule that decides a session.
 #[derive(Debug, Serialize)]
-struct SecurityAnswer {
+pub(crate) struct SecurityAnswer {
     rule: String,
     /// Place in the rulebase, from 1; the default rules come last.
     index: usize,
@@ -43,21 +43,16 @@ struct SecurityAnswer {
     tried: Vec<Tried>,
 }
 
-impl SecurityArguments {
-    pub(super) fn run(&self) -> Exit {
-        match load(self.session.config()) {
-            Ok(asked) => finish(self.answer(&asked), self.session.json),
-            Err(exit) => exit,
-        }
-    }
+impl Question for SecurityQuestion {
+    type Answer = SecurityAnswer;
 
-    fn answer(&self, asked: &Asked) -> Result<SecurityAnswer, Complaint> {
-        let policy = &asked.running.policy;
+    fn answer(&self, asked: &Asked<'_>) -> Result<SecurityAnswer, Complaint> {
+        let policy = asked.policy;
         let symbols = policy.symbols();
         let application = self.known_application()?;
         let session = self
             .session
-            .resolve(policy, &asked.names, defaults(application, &self.session))?;
+            .resolve(asked, defaults(application, &self.session))?;
         let explanation = policy.explain(&Query {
             from: session.from,
             to: session.to,
@@ -69,7 +64,7 @@ impl SecurityArguments {
         });
         let view = SessionView::new(
             policy,
-            &asked.names,
+            asked.names,
             &session,
             &explanation.src_tags,
             &explanation.dst_tags,
@@ -80,7 +75,7 @@ impl SecurityArguments {
         });
         let decision = explanation.decision;
         let rule = policy.rule(decision.rule);
-        let forwarding = &asked.running.forwarding;
+        let forwarding = asked.forwarding;
         Ok(SecurityAnswer {
             rule: symbols.resolve(rule.name).to_owned(),
             index: decision.rule.index().saturating_add(1),
@@ -99,7 +94,9 @@ impl SecurityArguments {
             session: view,
         })
     }
+}
 
+impl SecurityQuestion {
     fn known_application(&self) -> Result<Option<AppId>, Complaint> {
         let Some(name) = &self.application else {
             return Ok(None);

@@ -1,27 +1,20 @@
 //! The session that a rule is sought for, as the command line describes it.
 
-use std::{
-    fmt,
-    net::IpAddr,
-    path::{Path, PathBuf},
-};
+use std::{fmt, net::IpAddr};
 
 use clap::Args;
 use engine::Sides;
 use inspect::domains::ListEntry;
-use packet::{FlowTuple, IpProtocol, VlanTags, Wire};
+use packet::{DomainName, FlowTuple, IpProtocol, VlanTags, Wire};
 use policy::{CategorySet, Column, Match, Policy, SymbolsBuilder, ZoneId};
 use serde::Serialize;
-use tags::{TagNames, TagSet};
+use tags::{Context, TagNames, TagSet};
 
-use super::{Complaint, unknown};
+use super::{Asked, Complaint, unknown};
 
 /// The words that describe a session.
 #[derive(Clone, Debug, Args)]
 pub(super) struct SessionArguments {
-    /// The configuration
-    #[arg(value_name = "CONFIG")]
-    config: PathBuf,
     /// Zone of the client [default: from where the source would come over the first wire]
     #[arg(long, value_name = "ZONE")]
     from: Option<String>,
@@ -55,9 +48,6 @@ pub(super) struct SessionArguments {
     /// Tag that is registered on the server's address
     #[arg(long, value_name = "TAG")]
     destination_tag: Vec<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 /// A protocol, by its keyword or number.
@@ -91,8 +81,9 @@ pub(super) struct Session {
 }
 
 impl SessionArguments {
-    pub(super) fn config(&self) -> &Path {
-        &self.config
+    /// The server's name, where one is given.
+    pub(super) fn host(&self) -> Option<&DomainName> {
+        self.host.as_ref().map(|host| &host.name)
     }
 
     /// The protocol, where one is given.
@@ -109,13 +100,9 @@ impl SessionArguments {
         }
     }
 
-    /// What the words mean under this policy.
-    pub(super) fn resolve(
-        &self,
-        policy: &Policy,
-        names: &TagNames,
-        defaults: Defaults,
-    ) -> Result<Session, Complaint> {
+    /// What the words mean to whom is asked.
+    pub(super) fn resolve(&self, asked: &Asked<'_>, defaults: Defaults) -> Result<Session, Complaint> {
+        let policy = asked.policy;
         if self.source.is_ipv4() != self.destination.is_ipv4() {
             return Err("source and destination must both be IPv4 or both IPv6".to_owned());
         }
@@ -134,9 +121,41 @@ impl SessionArguments {
                 protocol,
             },
             category: self.categories(policy)?,
-            src_tags: tag_set(names, &self.source_tag)?,
-            dst_tags: tag_set(names, &self.destination_tag)?,
+            src_tags: self.tags(asked, &self.source_tag, [self.source, self.destination])?,
+            dst_tags: self.tags(asked, &self.destination_tag, [self.destination, self.source])?,
         })
+    }
+
+    /// These tags, and those that a running firewall has registered on the first of two ends.
+    fn tags(
+        &self,
+        asked: &Asked<'_>,
+        given: &[String],
+        [address, peer]: [IpAddr; 2],
+    ) -> Result<TagSet, Complaint> {
+        let mut set = TagSet::new();
+        for tag in given {
+            // Whoever may ask a running firewall must not fill its table of names.
+            let id = match asked.registered {
+                None => asked
+                    .names
+                    .intern(tag)
+                    .map_err(|fault| format!("tag `{tag}`: {fault}"))?,
+                Some(_) => asked
+                    .names
+                    .get(tag)
+                    .ok_or_else(|| unknown("tag in use", tag, []))?,
+            };
+            set.insert(id);
+        }
+        if let Some((store, now)) = asked.registered {
+            let context = Context {
+                peer,
+                server_name: self.host.as_ref().map(|host| &host.name),
+            };
+            store.lookup(now, address, context, &mut set);
+        }
+        Ok(set)
     }
 
     fn ports(&self, protocol: IpProtocol, default: Option<u16>) -> Result<(u16, u16), Complaint> {
@@ -189,19 +208,6 @@ fn zone(policy: &Policy, name: Option<&str>, word: &str, end: usize) -> Result<Z
         .and_then(|wire| wire.interfaces.get(end))
         .and_then(|interface| policy.zone_of(*interface, VlanTags::NONE))
         .ok_or_else(|| format!("no zone follows from the first virtual wire: give {word}"))
-}
-
-/// These tags; any name can be registered.
-fn tag_set(names: &TagNames, tags: &[String]) -> Result<TagSet, Complaint> {
-    let mut set = TagSet::new();
-    for tag in tags {
-        set.insert(
-            names
-                .intern(tag)
-                .map_err(|fault| format!("tag `{tag}`: {fault}"))?,
-        );
-    }
-    Ok(set)
 }
 
 /// A session as answers show it, with all its tags.
