@@ -10,6 +10,8 @@
 
 #[path = "corpus/applications.rs"]
 mod applications;
+#[path = "corpus/tls.rs"]
+mod tls;
 
 use std::{
     collections::BTreeSet,

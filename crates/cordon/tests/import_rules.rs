@@ -66,6 +66,8 @@ const ABOVE: &[&str] = &["cordon", "cordon-benches"];
 const KEPT: &[(&str, &[&str])] = &[
     ("etherparse", &["cordon-packet"]),
     ("hickory-proto", &["cordon-inspect"]),
+    ("tls-parser", &["cordon-inspect"]),
+    ("x509-parser", &["cordon-inspect", "cordon-decrypt"]),
     ("dashmap", &["cordon-tags"]),
     ("papaya", &["cordon-tags"]),
     ("pnet", &["cordon-ports"]),
@@ -74,7 +76,8 @@ const KEPT: &[(&str, &[&str])] = &[
     ("serde_json", SERIALISING),
     ("clap", &["cordon"]),
     ("comfy-table", &["cordon"]),
-    ("tokio", &["cordon-control"]),
+    // `inspect` drives real HTTP/2 ends with it in its tests.
+    ("tokio", &["cordon-control", "cordon-inspect"]),
     ("indicatif", &["cordon"]),
     ("tracing-subscriber", &["cordon"]),
 ];

@@ -3,7 +3,13 @@
 #[expect(dead_code, reason = "the demo uses the rest")]
 mod lab;
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::net::UnixStream,
+    path::Path,
+    time::Duration,
+};
 
 use lab::{HEALTHY, Lab, Outcome, WEB, on, text, within};
 use ports::live::Namespace;
@@ -109,5 +115,60 @@ fn every_frame_has_a_verdict() -> Outcome<()> {
         !sessions["sessions"].as_array().is_none_or(Vec::is_empty),
         "{sessions}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_question_to_a_running_firewall_knows_its_tags() -> Outcome<()> {
+    let Some(lab) = lab()? else { return Ok(()) };
+    let words = [
+        "test",
+        "security-policy-match",
+        "--source",
+        HEALTHY[0],
+        "--destination",
+        WEB[0],
+        "--application",
+        "ssl",
+    ];
+    let answer = lab.ask(&words)?;
+    assert_eq!(
+        (&answer["rule"], &answer["action"]),
+        (&"egress-outside".into(), &"allow".into())
+    );
+    lab.ask(&["tag", "add", HEALTHY[0], "infected-host"])?;
+    let answer = lab.ask(&words)?;
+    assert_eq!(answer["rule"], "Quarantine-Infected-Devices");
+    assert_eq!(answer["session"]["src_tags"][0], "infected-host");
+    let answer = lab.ask(&["test", "dns", "golfsource.us"])?;
+    assert_eq!(answer["names"][0]["profiles"][0]["action"], "sinkhole");
+    let answer = lab.ask(&[
+        "test",
+        "decryption-policy-match",
+        "--source",
+        HEALTHY[0],
+        "--destination",
+        WEB[0],
+    ])?;
+    assert_eq!(answer["action"], "no-decrypt");
+    // A name that no configuration and no command has used is not taken up from here.
+    let odd = [&words[..], &["--source-tag", "never-seen"]].concat();
+    let error = lab.ask(&odd).err().ok_or("was not refused")?.to_string();
+    assert!(error.contains("there is no tag in use `never-seen`"), "{error}");
+    // Whatever comes over the socket is answered.
+    for (words, says) in [
+        ("test", "subcommand"),
+        ("test dns", "required"),
+        ("test dns fw.toml --records /etc/shadow a", "unexpected argument"),
+        ("test filter fw.toml threat", "unrecognized subcommand"),
+    ] {
+        let mut socket = UnixStream::connect(lab.socket())?;
+        socket.write_all(format!("{words}\n").as_bytes())?;
+        let mut line = String::new();
+        BufReader::new(socket).read_line(&mut line)?;
+        let answer: serde_json::Value = serde_json::from_str(&line)?;
+        assert_eq!(answer["error"]["code"], "usage", "{words}: {line}");
+        assert!(line.contains(says), "{words}: {line}");
+    }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use control::{Answer, Command, CommandError, ErrorCode, Server, ServerLimits, Show, Sockets};
+use control::{Answer, Command, CommandError, DiffTo, ErrorCode, Server, ServerLimits, Show, Sockets};
 use serde_json::{Value, json};
 
 /// A firewall that remembers what it was asked.
@@ -21,7 +21,12 @@ impl Answer for Fake {
             let error = CommandError::new(ErrorCode::Invalid, "fw.toml has\u{1b}[2J errors");
             return Err(error.with_details(vec!["fw.toml:1:2: error: \u{9b}odd".to_owned()]));
         }
-        if command == (Command::Diff { path: None }) {
+        if command
+            == (Command::Diff {
+                from: None,
+                to: DiffTo::Usual,
+            })
+        {
             return Err(CommandError::new(ErrorCode::Busy, "later"));
         }
         Ok(
@@ -114,6 +119,8 @@ fn words_reach_the_firewall_as_they_were_meant() {
         (&["diff", "fw.toml"], &format!("diff '{here}'")),
         (&["rollback"], "rollback 1"),
         (&["rollback", "3"], "rollback 3"),
+        (&["rollback", "--to", "3"], "rollback --to 3"),
+        (&["diff", "--from", "3", "--to", "4"], "diff --from 3 --to 4"),
         (&["confirm"], "confirm"),
         (&["clear", "session", "all"], "clear session all"),
         (&["clear", "session", "rule eq x"], "clear session 'rule eq x'"),

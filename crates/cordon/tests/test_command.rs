@@ -78,6 +78,12 @@ source = ["any"]
 destination = ["any"]
 category = ["Closed"]
 action = "no-decrypt"
+[[rulebase.decryption.rules]]
+name = "opened"
+source = ["10.0.0.7"]
+action = "decrypt"
+[[setting.ssl-decrypt.ssl-exclude-cert]]
+name = "*.pinned.example"
 "#;
 
 struct Lab {
@@ -234,7 +240,23 @@ fn the_decryption_rule_is_told_with_its_reasons() {
         (&other["rule"], &other["name_matters"]),
         (&Value::Null, &json!(false))
     );
-    assert_eq!(tried(&other), [["closed", "no", "category"]]);
+    assert_eq!(
+        tried(&other),
+        [["closed", "no", "category"], ["opened", "no", "source"]]
+    );
+    let start = "test decryption-policy-match fw.toml --source 10.0.0.7 --destination 203.0.113.9 --host";
+    for (host, action, excluded) in [
+        ("www.pinned.example", "no-decrypt", true),
+        ("pinned.example", "decrypt", false),
+    ] {
+        let words: Vec<&str> = start.split(' ').chain([host]).collect();
+        let answer = lab.object(&words);
+        assert_eq!(answer["rule"], "opened");
+        assert_eq!(
+            (&answer["action"], &answer["excluded"]),
+            (&json!(action), &json!(excluded))
+        );
+    }
     let unnamed = ask(&[]);
     assert_eq!(
         (&unnamed["rule"], &unnamed["name_matters"]),

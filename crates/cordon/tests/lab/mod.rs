@@ -127,6 +127,11 @@ impl Lab {
 
     /// Starts cordon on the cable and waits until it answers.
     pub(crate) fn start(&mut self) -> Outcome<()> {
+        self.start_with(&[])
+    }
+
+    /// The same, with further arguments.
+    pub(crate) fn start_with(&mut self, arguments: &[&str]) -> Outcome<()> {
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -140,6 +145,7 @@ impl Lab {
             .arg(self.file("state"))
             .arg("--socket")
             .arg(self.socket())
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
