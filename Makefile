@@ -8,11 +8,15 @@ FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 COVERAGE = -Cpasses=sancov-module -Ccodegen-units=1 \
 	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
 
-.PHONY: demo test bench fuzz check fmt
+# Of `make soak`.
+SECONDS ?= 600
 
-demo: ## play the quarantine: as root live, in network namespaces made for it; else from a capture built for it
+.PHONY: demo test bench soak fuzz check fmt
+
+demo: ## play both stories: as root live, in network namespaces made for them; else the quarantine from a capture built for it
 	$(CARGO) build --release --quiet -p cordon --bins --examples
-	@if [ "$$(id -u)" = 0 ]; then sh .ci/packages && $(CARGO) run --release --quiet -p cordon --example live_quarantine; \
+	@if [ "$$(id -u)" = 0 ]; then sh .ci/packages && $(CARGO) run --release --quiet -p cordon --example live_quarantine && \
+	$(CARGO) run --release --quiet -p cordon --example live_decryption; \
 	else echo "Not root: the story is replayed from a capture. As root it is played live."; \
 	$(CARGO) run --release --quiet -p cordon --example quarantine; fi
 
@@ -21,9 +25,14 @@ test: ## every test; live ones as root; the corpus where CORDON_SHARED names the
 	$(CARGO) test --workspace
 	RUSTFLAGS="--cfg loom" $(CARGO) test --quiet --release --target-dir target/loom -p cordon-tags --test loom
 
-bench: ## figures of this machine, side by side
-	$(CARGO) build --release --quiet -p cordon-benches
-	for bench in journey rules domains tags; do $(CARGO) run --release --quiet -p cordon-benches --bin $$bench || exit 1; done
+bench: ## figures of this machine, side by side; those of the live firewall only as root
+	$(CARGO) build --release --quiet -p cordon -p cordon-benches
+	for bench in journey rules domains tags wire live; do $(CARGO) run --release --quiet -p cordon-benches --bin $$bench || exit 1; done
+
+soak: ## ten minutes (SECONDS) of real clients through the live firewall, as root: memory flat, every frame accounted for
+	sh .ci/packages
+	$(CARGO) build --release --quiet -p cordon --bins
+	SECONDS_TO_RUN=$(SECONDS) CORDON="$${CARGO_TARGET_DIR:-target}/release/cordon" sh crates/cordon/tests/soak.sh
 
 fuzz: ## every parser and the whole engine under libFuzzer (a C++ compiler builds it); stops at the first crash
 	mkdir -p fuzz/artifacts

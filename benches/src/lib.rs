@@ -8,9 +8,13 @@
 )]
 
 mod bare_walk;
+mod cable;
+mod firewall;
 mod meter;
 mod random;
 
 pub use bare_walk::bare_walk;
+pub use cable::{Cable, open, tap};
+pub use firewall::{Client, Firewall};
 pub use meter::{Case, Meter, per_step};
 pub use random::Random;

@@ -42,6 +42,14 @@ fn main() -> io::Result<()> {
         0,
         &[0xff, 0xff, 0xff, 0, 0, 200, 99, 0, 0, 250, 1, 0, 9],
     )?;
+    write(
+        folder,
+        "tcp_endpoint",
+        0,
+        &[
+            15, 7, 0x20, 9, 0, 0, 0, 0x80, 0, 200, 0, 80, 0x00, 255, 255, 0, 4, 0x80, 0, 210, 4, 80,
+        ],
+    )?;
     for (number, message) in [QUERY, REPLY, &framed].into_iter().enumerate() {
         write(folder, "dns", number, &[&[7], message].concat())?;
     }
@@ -50,10 +58,35 @@ fn main() -> io::Result<()> {
         .enumerate()
     {
         write(folder, "server_name", number, &[&[5], payload].concat())?;
+        write(folder, "tls", number, &[&[5], payload].concat())?;
+        write(folder, "tls", 100 + number, &[&[5, 254], payload].concat())?;
         for protocol in 0..2 {
             let size = (payload.len().min(127) as u8) << 1;
             let seed = [&[protocol, 200, 1, 1, 187, size], payload].concat();
             write(folder, "application", number * 2 + usize::from(protocol), &seed)?;
+        }
+    }
+    let post = [
+        &b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/dns-message\r\nContent-Length: 39\r\n\r\n"
+            [..],
+        QUERY,
+    ]
+    .concat();
+    // A query in HTTP/2: the preface, settings, a header block of the static table, data.
+    let frames = [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x1c\x01\x04\0\0\0\x01\x83\x87\x0f\x10\x17"[..],
+        b"application/dns-message\0\0\x27\0\x01\0\0\0\x01",
+        QUERY,
+    ]
+    .concat();
+    for (number, said) in (0_u8..).zip([GET, &post, &frames]) {
+        for choice in [number % 2 * 0x80, 0x80 | 1, 2] {
+            let seed: Vec<u8> = said
+                .chunks(100)
+                .flat_map(|part| [&[part.len() as u8], part].concat())
+                .collect();
+            let at = usize::from(number) * 256 + usize::from(choice);
+            write(folder, "http_inspector", at, &[&[choice], &*seed].concat())?;
         }
     }
     write(

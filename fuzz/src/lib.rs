@@ -82,6 +82,7 @@ impl Lab {
         let world = &*WORLD;
         let limits = ShardLimits {
             sessions: SESSIONS_PER_SHARD,
+            adopted: 4,
             fragments: FragmentLimits {
                 datagrams: 2,
                 bytes: 4000,

@@ -40,6 +40,7 @@ fn journey(meter: &Meter, flows: u32) {
     };
     let limits = ShardLimits {
         sessions: 1 << 20,
+        adopted: 0,
         fragments: FragmentLimits::default(),
     };
     let (mut fresh_out, mut aged_out, mut known_out) = Default::default();

@@ -1,0 +1,364 @@
+//! cordon on the wire, beside what else could be in its place: the kernel's bridge, the kernel as a router with a
+//! stateful packet filter, and cordon's ports with no engine between them.
+//!
+//! Client, firewall and server are network namespaces with veth pairs between them, offloads as they are
+//! by default. Needs root. `wire forward LAN WAN SECONDS` forwards between two interfaces that exist.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    reason = "a benchmark: it reads the clock, prints, and may stop"
+)]
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::fd::AsFd,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use cordon_benches::{Cable, Firewall, open};
+use packet::{
+    MacAddr,
+    build::{Ends, ethernet_udp},
+};
+use ports::live::{
+    Interface, Namespace, Offload, OpenOptions, PacketSocket, Receiver, Sender, Waiter, Waker,
+};
+
+const ROUNDS: usize = 3;
+const SECONDS: Duration = Duration::from_secs(2);
+/// Where the flood of frames goes, and in how many flows.
+const FLOODED: &str = "10.0.2.77";
+const FLOWS: u16 = 1000;
+const CONFIG: &str = include_str!("open.toml");
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] if Namespace::permitted().expect("root") => compare(),
+        [] => println!("wire: skipped, needs root"),
+        ["forward", lan, wan, seconds] => {
+            let ports = [open_here(lan), open_here(wan)];
+            let until = Instant::now() + Duration::from_secs(seconds.parse().expect("seconds"));
+            let waker = Waker::new().expect("a waker");
+            report(&mut forward(ports, &waker, || Instant::now() >= until));
+        }
+        _ => panic!("wire | wire forward LAN WAN SECONDS"),
+    }
+}
+
+/// What is between client and server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Between {
+    /// The kernel's bridge.
+    Bridge,
+    /// The kernel routes, and its packet filter follows connections.
+    Nftables,
+    /// The ports, with no engine.
+    Ports,
+    /// `cordon run`, everything inspected.
+    Cordon,
+}
+
+const ALL: [Between; 4] = [
+    Between::Bridge,
+    Between::Nftables,
+    Between::Ports,
+    Between::Cordon,
+];
+
+impl Between {
+    /// Where the server is reached.
+    fn server(self) -> &'static str {
+        match self {
+            Self::Nftables => "10.0.2.1:9999",
+            Self::Bridge | Self::Ports | Self::Cordon => "10.0.0.2:9999",
+        }
+    }
+}
+
+fn compare() {
+    println!("through                      bridge  nftables     ports    cordon");
+    let lab = Lab::new();
+    let line = |what: &str, measure: &dyn Fn(&Lab, Between) -> f64| {
+        let figures = ALL.map(|between| {
+            let figure = lab.with(between, || median(|| measure(&lab, between)));
+            format!("{figure:>10.2}")
+        });
+        println!("{what:<24} {}", figures.concat());
+    };
+    line("TCP, Gbit/s", &bulk);
+    line("60-byte frames, kpps", &flood);
+    line("  of those offered, %", &delivered);
+    line("round trip, us, median", &|lab, between| {
+        round_trips(lab, between, 0.5)
+    });
+    line("round trip, us, p99", &|lab, between| {
+        round_trips(lab, between, 0.99)
+    });
+    line("paced by 1 ms, us, median", &|lab, between| {
+        paced_trips(lab, between, 0.5)
+    });
+    line("paced by 1 ms, us, p99", &|lab, between| {
+        paced_trips(lab, between, 0.99)
+    });
+}
+
+fn median(measure: impl Fn() -> f64) -> f64 {
+    let mut rounds = [(); ROUNDS].map(|()| measure());
+    rounds.sort_by(f64::total_cmp);
+    rounds[ROUNDS / 2]
+}
+
+fn open_here(name: &str) -> PacketSocket {
+    let interface = Interface::find(name).unwrap_or_else(|error| panic!("{error}"));
+    PacketSocket::open(&OpenOptions::new(&interface)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn pump(from: &mut Receiver, to: &mut Sender) -> usize {
+    let burst = from.receive();
+    for frame in burst.iter() {
+        // What is dropped is counted.
+        let _counted = to.send(frame.bytes, frame.offload);
+    }
+    to.flush();
+    burst.len()
+}
+
+fn forward(mut ports: [PacketSocket; 2], waker: &Waker, enough: impl Fn() -> bool) -> [PacketSocket; 2] {
+    let [lan, wan] = &mut ports;
+    let mut waiter = Waiter::new(waker, &[lan.rx.as_fd(), wan.rx.as_fd()]);
+    while !enough() {
+        if pump(&mut lan.rx, &mut wan.tx) + pump(&mut wan.rx, &mut lan.tx) == 0 {
+            waiter.wait(Some(Duration::from_millis(100))).expect("a wait");
+        }
+    }
+    ports
+}
+
+fn report(ports: &mut [PacketSocket; 2]) {
+    for port in ports {
+        println!("{:?}\n{:?}", port.rx.counters(), port.tx.counters());
+    }
+}
+
+struct Lab {
+    cable: Cable,
+}
+
+/// Rules as for a home's gateway: what inside has begun may pass both ways.
+const RULES: &str = "table inet filter { chain forward { type filter hook forward priority 0; policy drop; \
+    ct state established,related accept; ct state invalid drop; iifname lan0 accept; }; }";
+
+impl Lab {
+    fn new() -> Self {
+        let cable = Cable::lay().expect("links");
+        let routed = || {
+            cable.client.ip("addr add 10.0.1.1/24 dev c0")?;
+            cable.client.ip("route add 10.0.2.0/24 via 10.0.1.254")?;
+            cable.server.ip("addr add 10.0.2.1/24 dev s0")?;
+            cable.server.ip("route add 10.0.1.0/24 via 10.0.2.254")
+        };
+        routed().expect("addresses");
+        Self { cable }
+    }
+
+    fn with(&self, between: Between, measure: impl FnOnce() -> f64) -> f64 {
+        match between {
+            Between::Bridge => self.cable.with_bridge(measure).expect("a bridge"),
+            Between::Nftables => self.with_nftables(measure),
+            Between::Ports => self.with_ports(measure),
+            Between::Cordon => {
+                let mut firewall =
+                    Firewall::new(CONFIG, &[("names.txt", "listed.example\n")]).expect("files");
+                firewall.start(&self.cable.firewall, 1).expect("cordon");
+                measure()
+            }
+        }
+    }
+
+    fn with_nftables(&self, measure: impl FnOnce() -> f64) -> f64 {
+        let firewall = &self.cable.firewall;
+        let ip = |arguments: &str| firewall.ip(arguments).expect("ip");
+        let forwarding = |value| {
+            let write = || fs::write("/proc/sys/net/ipv4/ip_forward", value);
+            firewall.run(write).expect("a thread").expect("forwarding");
+        };
+        ip("addr add 10.0.1.254/24 dev lan0");
+        ip("addr add 10.0.2.254/24 dev wan0");
+        ip(&format!(
+            "neigh replace {FLOODED} lladdr 02:00:00:00:00:09 dev wan0 nud permanent"
+        ));
+        forwarding("1");
+        let rules = firewall.command("nft").arg(RULES).status().expect("nft");
+        assert!(rules.success(), "nft refuses the rules");
+        let result = measure();
+        let flushed = firewall
+            .command("nft")
+            .args(["flush", "ruleset"])
+            .status()
+            .expect("nft");
+        assert!(flushed.success(), "the rules stay");
+        forwarding("0");
+        ip("addr flush dev lan0");
+        ip("addr flush dev wan0");
+        result
+    }
+
+    fn with_ports(&self, measure: impl FnOnce() -> f64) -> f64 {
+        let port = |name| open(&self.cable.firewall, name).expect("a port");
+        let ports = [port("lan0"), port("wan0")];
+        let waker = Waker::new().expect("a waker");
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| forward(ports, &waker, || stop.load(Ordering::Relaxed)));
+            let result = measure();
+            stop.store(true, Ordering::Relaxed);
+            waker.wake();
+            result
+        })
+    }
+
+    fn arrived(&self) -> u64 {
+        self.cable.arrived().expect("counters")
+    }
+
+    /// The link-layer address of the firewall's end.
+    fn router(&self) -> MacAddr {
+        let find = || Interface::find("lan0").expect("lan0");
+        self.cable
+            .firewall
+            .run(find)
+            .expect("a thread")
+            .mac
+            .expect("an address")
+    }
+
+    fn udp(&self, between: Between) -> (UdpSocket, UdpSocket) {
+        let bind = |namespace: &Namespace, address: &str| {
+            namespace
+                .run(|| UdpSocket::bind(address))
+                .expect("a thread")
+                .expect("a socket")
+        };
+        let client = bind(&self.cable.client, "0.0.0.0:0");
+        let server = bind(&self.cable.server, between.server());
+        client.connect(between.server()).expect("an address");
+        client.set_read_timeout(Some(SECONDS)).expect("a timeout");
+        server.set_read_timeout(Some(SECONDS)).expect("a timeout");
+        (client, server)
+    }
+}
+
+/// One TCP connection that sends as fast as it can.
+fn bulk(lab: &Lab, between: Between) -> f64 {
+    let listen = || TcpListener::bind(between.server()).expect("a listener");
+    let listener = lab.cable.server.run(listen).expect("a thread");
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut buffer = vec![0; 128 << 10];
+            let (start, mut bytes) = (Instant::now(), 0);
+            loop {
+                match stream.read(&mut buffer).expect("bytes") {
+                    0 => return bytes as f64 * 8e-9 / start.elapsed().as_secs_f64(),
+                    read => bytes += read,
+                }
+            }
+        });
+        let connect = || TcpStream::connect(between.server()).expect("a connection");
+        let mut stream = lab.cable.client.run(connect).expect("a thread");
+        let (block, start) = (vec![0; 128 << 10], Instant::now());
+        while start.elapsed() < SECONDS {
+            stream.write_all(&block).expect("room");
+        }
+        drop(stream);
+        reading.join().expect("a figure")
+    })
+}
+
+/// Frames a second that arrive where a neighbour sends all it can, in thousands; and those it sent.
+fn flood_both(lab: &Lab, between: Between) -> (f64, f64) {
+    let mut sender = open(&lab.cable.client, "c0").expect("a port").tx;
+    // To an address that nobody has: the server drops them at once.
+    let to = SocketAddr::new(FLOODED.parse().expect("an address"), 4000);
+    let frames: Vec<Vec<u8>> = (0..FLOWS)
+        .map(|flow| {
+            let mut ends = Ends::new(
+                SocketAddr::new(Ipv4Addr::new(10, 0, 1, 1).into(), 10_000 + flow),
+                to,
+            );
+            ends.dst_mac = match between {
+                Between::Nftables => lab.router(),
+                Between::Bridge | Between::Ports | Between::Cordon => MacAddr([2, 0, 0, 0, 0, 9]),
+            };
+            ethernet_udp(&ends, &[0; 18])
+        })
+        .collect();
+    let (before, start) = (lab.arrived(), Instant::now());
+    let mut frames = frames.iter().cycle();
+    while start.elapsed() < SECONDS {
+        for frame in frames.by_ref().take(32) {
+            let _counted = sender.send(frame, Offload::COMPLETE);
+        }
+        sender.flush();
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    thread::sleep(Duration::from_millis(50));
+    let arrived = lab.arrived() - before;
+    let thousands = |frames: u64| frames as f64 / seconds / 1e3;
+    (thousands(arrived), thousands(sender.counters().frames))
+}
+
+fn flood(lab: &Lab, between: Between) -> f64 {
+    flood_both(lab, between).0
+}
+
+fn delivered(lab: &Lab, between: Between) -> f64 {
+    let (arrived, sent) = flood_both(lab, between);
+    100.0 * arrived / sent
+}
+
+fn trips(lab: &Lab, between: Between, count: usize, pause: Duration, quantile: f64) -> f64 {
+    let (client, server) = lab.udp(between);
+    let mut times = Vec::with_capacity(count);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut buffer = [0; 64];
+            for _ in 0..=count {
+                let (length, from) = server.recv_from(&mut buffer).expect("a question");
+                server.send_to(&buffer[..length], from).expect("an answer");
+            }
+        });
+        // The first one looks for the server's address.
+        for _ in 0..=count {
+            thread::sleep(pause);
+            let start = Instant::now();
+            client.send(&[0; 56]).expect("a question");
+            client.recv(&mut [0; 64]).expect("an answer");
+            times.push(start.elapsed().as_secs_f64() * 1e6);
+        }
+    });
+    times.remove(0);
+    times.sort_by(f64::total_cmp);
+    let last = times.len() - 1;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+    let place = (last as f64 * quantile) as usize;
+    times[place]
+}
+
+fn round_trips(lab: &Lab, between: Between, quantile: f64) -> f64 {
+    trips(lab, between, 20_000, Duration::ZERO, quantile)
+}
+
+fn paced_trips(lab: &Lab, between: Between, quantile: f64) -> f64 {
+    trips(lab, between, 1_000, Duration::from_millis(1), quantile)
+}
