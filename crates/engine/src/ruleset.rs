@@ -8,7 +8,7 @@ use std::sync::{
 use decrypt::tls::Proxy;
 use inspect::{Application, domains::DomainSet};
 use packet::{Timestamp, build::Summing};
-use policy::{AppId, Policy};
+use policy::{AppId, DecryptAction, Policy};
 
 /// What TLS is opened with.
 #[derive(Clone, Debug)]
@@ -46,6 +46,7 @@ pub struct Ruleset {
     generation: u64,
     apps: Vec<AppId>,
     decrypting: Option<Decrypting>,
+    strips_ech: bool,
 }
 
 impl Ruleset {
@@ -55,7 +56,14 @@ impl Ruleset {
             .iter()
             .map(|application| AppId::from_name(application.name()).unwrap_or(AppId::UNKNOWN_TCP))
             .collect();
+        let strips_ech = policy.decryption_rules().any(|(_, rule)| {
+            let profile = rule.profile.and_then(|id| policy.decryption_profile(id));
+            rule.action == DecryptAction::Decrypt
+                && !rule.disabled
+                && profile.is_some_and(|profile| profile.strip_ech)
+        });
         Self {
+            strips_ech,
             policy,
             domains,
             generation,
@@ -71,6 +79,11 @@ impl Ruleset {
             decrypting: Some(decrypting),
             ..self
         }
+    }
+
+    /// Whether keys of Encrypted Client Hello are taken out of DNS replies: some rule's decryption needs the names.
+    pub(crate) fn strips_ech(&self) -> bool {
+        self.strips_ech
     }
 
     /// What TLS is opened with, where it is.

@@ -184,9 +184,6 @@ pub struct DecryptionProfile {
     pub min_version: TlsVersion,
     /// The newest version.
     pub max_version: TlsVersion,
-    /// A name that keeps a session closed is believed only where a DNS answer seen for the server's address, or the
-    /// server's certificate, agrees with it.
-    pub verify_sni: bool,
     /// ECH configurations are taken out of HTTPS records, so that clients show the name they ask for.
     pub strip_ech: bool,
 }

@@ -138,7 +138,6 @@ impl<'a> Compiler<'a> {
             name,
             ssl_forward_proxy: entry.ssl_forward_proxy,
             ssl_no_proxy: entry.ssl_no_proxy,
-            verify_sni: entry.verify_sni,
             strip_ech: entry.strip_ech,
             min_version,
             max_version,

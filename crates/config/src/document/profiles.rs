@@ -149,7 +149,6 @@ pub(crate) struct DecryptionProfileEntry {
     pub(crate) name: Text,
     pub(crate) ssl_forward_proxy: SslForwardProxy,
     pub(crate) ssl_no_proxy: SslNoProxy,
-    pub(crate) verify_sni: bool,
     pub(crate) strip_ech: bool,
     pub(crate) min_version: Option<Located<TlsVersion>>,
     pub(crate) max_version: Option<Located<TlsVersion>>,
@@ -176,7 +175,7 @@ impl DecryptionProfileEntry {
             }
             protocol.finish();
         }
-        let verify_sni = reader.switch("verify-sni", false);
+        reader.not_supported("verify-sni");
         let strip_ech = reader.switch("strip-ech", false);
         reader.text("description");
         for key in ["ssl-inbound-proxy", "ssh-proxy"] {
@@ -187,7 +186,6 @@ impl DecryptionProfileEntry {
             name,
             ssl_forward_proxy,
             ssl_no_proxy,
-            verify_sni,
             strip_ech,
             min_version,
             max_version,

@@ -228,13 +228,18 @@ impl Judge for Bench<'_> {
         let answer = names::sinkhole_answer(profile);
         let question = dns::parse_response(message).and_then(|response| response.questions().next());
         let mut found = None;
-        let ruling = doh::reply(message, replacement, false, |name: &DomainName| {
-            let Some(question) = &question else {
-                return NameRuling::Pass;
-            };
-            found = names::listed_name(domains, profile, name, question.name, question.qtype);
-            ruling_on(found.as_ref(), &answer)
-        });
+        let ruling = doh::reply(
+            message,
+            replacement,
+            self.env.ruleset.strips_ech(),
+            |name: &DomainName| {
+                let Some(question) = &question else {
+                    return NameRuling::Pass;
+                };
+                found = names::listed_name(domains, profile, name, question.name, question.qtype);
+                ruling_on(found.as_ref(), &answer)
+            },
+        );
         if let Some(listed) = found {
             self.note(&listed, Direction::ServerToClient);
         }

@@ -67,7 +67,16 @@ pub(crate) fn datagram(
     }
     let response = dns::parse_response(udp.payload)?;
     answered(scene, session);
-    reply(scene, session, profile, &response)
+    let verdict = reply(scene, session, profile, &response);
+    let stripped = verdict.is_none()
+        && scene.env.ruleset.strips_ech()
+        && build::can_answer(scene.packet)
+        && dns::strip_ech(udp.payload, scene.message);
+    if stripped {
+        send_instead(scene, session);
+        return Some(Verdict::Answered);
+    }
+    verdict
 }
 
 fn question(
@@ -96,6 +105,16 @@ fn question(
             Some(Verdict::Answered)
         }
     }
+}
+
+/// Sends the message that was made on in place of the one in the datagram at hand.
+fn send_instead(scene: &mut Scene<'_, '_>, session: &Session) {
+    let packet = scene.packet;
+    let egress = scene.egress_of(session);
+    let message = &*scene.message;
+    scene
+        .out
+        .emit(egress, |frame| build::udp_replacement(packet, message, frame));
 }
 
 /// Answers the datagram at hand with the message that was made.
@@ -130,12 +149,7 @@ fn reply(
         DnsAction::Sinkhole => {
             scene.counters.sinkholed += 1;
             dns::sinkhole_response(response, &sinkhole_answer(profile), scene.message);
-            let packet = scene.packet;
-            let egress = scene.egress_of(session);
-            let message = &*scene.message;
-            scene
-                .out
-                .emit(egress, |frame| build::udp_replacement(packet, message, frame));
+            send_instead(scene, session);
             Some(Verdict::Answered)
         }
     }
