@@ -108,6 +108,19 @@ fn main() -> io::Result<()> {
     {
         write(folder, "subject", number, text.as_bytes())?;
     }
+    for (number, terms) in (0..8).enumerate() {
+        let (start, rest) = hello.split_at(hello.len().min(100));
+        let alert = [21, 3, 3, 0, 2, 2, 40];
+        let steps = [
+            &[terms, 8, start.len() as u8],
+            start,
+            &[8, rest.len() as u8],
+            rest,
+            &[9, 7],
+            &alert,
+        ];
+        write(folder, "tls_relay", number, &steps.concat())?;
+    }
     write(folder, "engine", 0, &story(&framed))
 }
 

@@ -28,7 +28,7 @@ impl Outgoing {
 
     /// The first `count` bytes are gone.
     pub(super) fn sent(&mut self, count: usize) {
-        self.sent = (self.sent + count).min(self.bytes.len());
+        self.sent = self.sent.saturating_add(count).min(self.bytes.len());
         if self.is_empty() {
             *self = Self::default();
         } else if self.sent > self.bytes.len() / 2 {

@@ -46,7 +46,7 @@ impl Findings {
 
 /// Which problems of a certificate end the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
+#[expect(clippy::struct_excessive_bools, reason = "the profile's switches")]
 pub(super) struct Strictness {
     expired: bool,
     untrusted: bool,

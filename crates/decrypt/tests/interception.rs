@@ -1,0 +1,401 @@
+//! Connections that are intercepted as they should be.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+mod lab;
+
+use std::sync::Arc;
+
+use cordon_decrypt::{
+    ChainStatus,
+    tls::{Leg, State, Terms, Version},
+};
+use lab::{ADDRESS, Lab, NAME, NOW, Witness, connect, exchange, heard, leaf_params, say};
+use rcgen::KeyPair;
+use rustls::{
+    ClientConnection, HandshakeKind, ServerConnection, SupportedProtocolVersion,
+    pki_types::ServerName,
+    version::{TLS12, TLS13},
+};
+use x509_parser::parse_x509_certificate;
+
+fn common_name_of_issuer(client: &ClientConnection) -> String {
+    let leaf = &client.peer_certificates().unwrap()[0];
+    let (_, leaf) = parse_x509_certificate(leaf).unwrap();
+    leaf.issuer()
+        .iter_common_name()
+        .next()
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn echo(versions: &[&'static SupportedProtocolVersion], segment: usize) {
+    let lab = Lab::new();
+    let mut relay = lab.relay(Terms::default());
+    let mut tap = Witness::default();
+    let mut client = lab.client();
+    let config = lab.server_config(&lab.good_site(), versions);
+    let mut server = ServerConnection::new(Arc::new(config)).unwrap();
+    exchange(&mut relay, &mut client, &mut server, &mut tap, segment)
+        .client
+        .unwrap();
+    assert_eq!(*relay.state(), State::Open);
+    assert_eq!(tap.opened, 1);
+    say(&mut client, b"ping");
+    exchange(&mut relay, &mut client, &mut server, &mut tap, segment);
+    assert_eq!(heard(&mut server), b"ping");
+    let page: Vec<u8> = (0..200_000u32).map(|at| at.to_be_bytes()[2]).collect();
+    server.set_buffer_limit(None);
+    say(&mut server, &page);
+    let mut got = Vec::new();
+    while got.len() < page.len() {
+        exchange(&mut relay, &mut client, &mut server, &mut tap, segment);
+        got.extend(heard(&mut client));
+    }
+    assert_eq!(got, page);
+    client.send_close_notify();
+    exchange(&mut relay, &mut client, &mut server, &mut tap, segment);
+    assert_eq!(*relay.state(), State::Open);
+    assert!(relay.wants_finish(Leg::Server) && !relay.wants_finish(Leg::Client));
+    server.send_close_notify();
+    exchange(&mut relay, &mut client, &mut server, &mut tap, segment);
+    assert_eq!(*relay.state(), State::Closed);
+    assert!(relay.wants_finish(Leg::Client));
+    let facts = relay.facts();
+    assert_eq!((facts.from_client, facts.from_server), (4, page.len() as u64));
+    assert_eq!(facts.sni.as_deref(), Some(NAME));
+    assert_eq!(facts.cn, NAME);
+    assert_eq!(facts.issuer_cn, "Root of the tests");
+    assert_eq!(facts.chain, ChainStatus::Trusted);
+    assert!(facts.trusted && facts.name_matches && !facts.client_certificate_requested);
+    assert_eq!(common_name_of_issuer(&client), "Test forward trust");
+}
+
+#[test]
+fn tls_1_3_passes_in_segments_of_any_size() {
+    for segment in [1, 7, 1460, usize::MAX] {
+        echo(&[&TLS13], segment);
+    }
+}
+
+#[test]
+fn tls_1_2_passes_in_segments_of_any_size() {
+    for segment in [1, 7, 1460, usize::MAX] {
+        echo(&[&TLS12], segment);
+    }
+}
+
+#[test]
+fn both_legs_exchange_post_quantum_keys() {
+    let lab = Lab::new();
+    let mut relay = lab.relay(Terms::default());
+    let (mut client, mut server) = (lab.client(), lab.server(&lab.good_site()));
+    exchange(
+        &mut relay,
+        &mut client,
+        &mut server,
+        &mut Witness::default(),
+        1460,
+    )
+    .client
+    .unwrap();
+    let facts = relay.facts();
+    for leg in [facts.client.unwrap(), facts.server.unwrap()] {
+        assert_eq!((leg.version, leg.group), ("TLS1.3", "X25519MLKEM768"));
+        assert_eq!(
+            (leg.key_exchange, leg.encryption, leg.hash),
+            ("ECDHE", "AES_256_GCM", "SHA384")
+        );
+    }
+}
+
+#[test]
+fn the_profile_bounds_the_versions() {
+    let lab = Lab::new();
+    for (terms, version) in [
+        (
+            Terms {
+                max_version: Version::Tls12,
+                ..Terms::default()
+            },
+            "TLS1.2",
+        ),
+        (
+            Terms {
+                min_version: Version::Tls13,
+                ..Terms::default()
+            },
+            "TLS1.3",
+        ),
+    ] {
+        let mut relay = lab.relay(terms);
+        let (mut client, mut server) = (lab.client(), lab.server(&lab.good_site()));
+        exchange(
+            &mut relay,
+            &mut client,
+            &mut server,
+            &mut Witness::default(),
+            1460,
+        )
+        .client
+        .unwrap();
+        let facts = relay.facts();
+        assert_eq!(facts.client.unwrap().version, version);
+        assert_eq!(facts.server.unwrap().version, version);
+    }
+}
+
+#[test]
+fn the_client_is_given_the_protocol_the_server_chose() {
+    let lab = Lab::new();
+    for (offered, spoken, strip, chosen) in [
+        (
+            &["h2", "http/1.1"][..],
+            &["h2", "http/1.1"][..],
+            false,
+            Some("h2"),
+        ),
+        (&["h2", "http/1.1"], &["http/1.1"], false, Some("http/1.1")),
+        (&["h2", "http/1.1"], &[], false, None),
+        (&["h2", "http/1.1"], &["h2"], true, None),
+        (&[], &["h2"], false, None),
+    ] {
+        let list = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| name.as_bytes().to_vec())
+                .collect::<Vec<_>>()
+        };
+        let mut config = lab.client_config(&lab.authority.trust_certificate_pem());
+        config.alpn_protocols = list(offered);
+        let mut client = connect(&Arc::new(config));
+        let mut config = lab.server_config(&lab.good_site(), rustls::ALL_VERSIONS);
+        config.alpn_protocols = list(spoken);
+        let mut server = ServerConnection::new(Arc::new(config)).unwrap();
+        let mut relay = lab.relay(Terms {
+            strip_alpn: strip,
+            ..Terms::default()
+        });
+        exchange(
+            &mut relay,
+            &mut client,
+            &mut server,
+            &mut Witness::default(),
+            1460,
+        )
+        .client
+        .unwrap();
+        assert_eq!(client.alpn_protocol(), chosen.map(str::as_bytes));
+        assert_eq!(server.alpn_protocol(), chosen.map(str::as_bytes));
+        assert_eq!(relay.facts().alpn.as_deref(), chosen.map(str::as_bytes));
+    }
+}
+
+#[test]
+fn both_legs_resume() {
+    for versions in [&[&TLS12][..], &[&TLS13]] {
+        let lab = Lab::new();
+        let site = lab.good_site();
+        let config = Arc::new(lab.client_config(&lab.authority.trust_certificate_pem()));
+        let served = Arc::new(lab.server_config(&site, versions));
+        for round in 0..3 {
+            let mut relay = lab.relay(Terms::default());
+            let mut client = connect(&config);
+            let mut server = ServerConnection::new(Arc::clone(&served)).unwrap();
+            let mut tap = Witness::default();
+            exchange(&mut relay, &mut client, &mut server, &mut tap, 1460)
+                .client
+                .unwrap();
+            say(&mut client, b"ping");
+            exchange(&mut relay, &mut client, &mut server, &mut tap, 1460);
+            assert_eq!(heard(&mut server), b"ping");
+            let facts = relay.facts();
+            let resumed = round > 0;
+            assert_eq!(facts.client.unwrap().resumed, resumed, "{versions:?}");
+            assert_eq!(facts.server.unwrap().resumed, resumed, "{versions:?}");
+            assert_eq!(client.handshake_kind() == Some(HandshakeKind::Resumed), resumed);
+            assert_eq!((facts.cn.as_str(), facts.chain), (NAME, ChainStatus::Trusted));
+        }
+        let counters = lab.proxy.counters();
+        assert_eq!((counters.minted, counters.reused), (1, 2));
+    }
+}
+
+#[test]
+fn a_leaf_has_the_subject_names_and_dates_of_the_servers() {
+    let lab = Lab::new();
+    let mut params = leaf_params(NAME);
+    params
+        .subject_alt_names
+        .push(rcgen::SanType::DnsName("*.example.net".try_into().unwrap()));
+    params.subject_alt_names.push(rcgen::SanType::IpAddress(ADDRESS));
+    let site = lab.root.sign(&params, KeyPair::generate().unwrap());
+    let mut relay = lab.relay(Terms::default());
+    let (mut client, mut server) = (lab.client(), lab.server(&site));
+    exchange(
+        &mut relay,
+        &mut client,
+        &mut server,
+        &mut Witness::default(),
+        1460,
+    )
+    .client
+    .unwrap();
+    let (_, original) = parse_x509_certificate(&site.chain[0]).unwrap();
+    let leaf = &client.peer_certificates().unwrap()[0];
+    let (_, leaf) = parse_x509_certificate(leaf).unwrap();
+    assert_eq!(leaf.subject().to_string(), original.subject().to_string());
+    assert_eq!(leaf.validity(), original.validity());
+    let names = |certificate: &x509_parser::certificate::X509Certificate<'_>| {
+        format!(
+            "{:?}",
+            certificate.subject_alternative_name().unwrap().unwrap().value
+        )
+    };
+    assert_eq!(names(&leaf), names(&original));
+    assert_ne!(leaf.raw_serial(), original.raw_serial());
+    assert!(!leaf.is_ca());
+}
+
+#[test]
+fn without_a_name_the_address_is_verified_and_the_names_are_the_servers() {
+    let lab = Lab::new();
+    let mut params = leaf_params(NAME);
+    params.subject_alt_names.push(rcgen::SanType::IpAddress(ADDRESS));
+    let site = lab.root.sign(&params, KeyPair::generate().unwrap());
+    let config = Arc::new(lab.client_config(&lab.authority.trust_certificate_pem()));
+    let mut client = ClientConnection::new(config, ServerName::IpAddress(ADDRESS.into())).unwrap();
+    let mut server = lab.server(&site);
+    let mut relay = lab.relay(Terms {
+        block_if_sni_mismatch: true,
+        ..Terms::default()
+    });
+    exchange(
+        &mut relay,
+        &mut client,
+        &mut server,
+        &mut Witness::default(),
+        1460,
+    )
+    .client
+    .unwrap();
+    assert_eq!(*relay.state(), State::Open);
+    assert_eq!(relay.facts().sni, None);
+}
+
+#[test]
+fn a_client_without_ecdsa_is_given_rsa_all_the_way() {
+    let lab = Lab::new();
+    let mut provider = lab.provider.as_ref().clone();
+    provider
+        .cipher_suites
+        .retain(|suite| format!("{:?}", suite.suite()).contains("ECDHE_RSA"));
+    let algorithms = provider.signature_verification_algorithms;
+    let rsa: Vec<_> = algorithms
+        .mapping
+        .iter()
+        .copied()
+        .filter(|(scheme, _)| format!("{scheme:?}").starts_with("RSA"))
+        .collect();
+    let all: Vec<_> = rsa.iter().flat_map(|(_, list)| list.iter().copied()).collect();
+    provider.signature_verification_algorithms = rustls::crypto::WebPkiSupportedAlgorithms {
+        all: all.leak(),
+        mapping: rsa.leak(),
+    };
+    let config = lab.client_config_with(provider, &[&TLS12], &lab.authority.trust_certificate_pem());
+    let mut client = connect(&Arc::new(config));
+    let mut server = lab.server(&lab.good_site());
+    let mut relay = lab.relay(Terms::default());
+    exchange(
+        &mut relay,
+        &mut client,
+        &mut server,
+        &mut Witness::default(),
+        1460,
+    )
+    .client
+    .unwrap();
+    assert_eq!(*relay.state(), State::Open);
+    assert_eq!(common_name_of_issuer(&client), "Test forward trust RSA");
+}
+
+#[test]
+fn a_tap_replaces_answers_and_cuts() {
+    let lab = Lab::new();
+    let mut relay = lab.relay(Terms::default());
+    let (mut client, mut server) = (lab.client(), lab.server(&lab.good_site()));
+    let mut tap = Witness {
+        replace: Some((b"other".to_vec(), b"answer".to_vec())),
+        ..Witness::default()
+    };
+    exchange(&mut relay, &mut client, &mut server, &mut tap, 1460)
+        .client
+        .unwrap();
+    say(&mut client, b"request");
+    exchange(&mut relay, &mut client, &mut server, &mut tap, 1460);
+    assert_eq!(heard(&mut server), b"other");
+    assert_eq!(heard(&mut client), b"answer");
+    assert_eq!(tap.seen, [(Leg::Client, b"request".to_vec())]);
+    tap.cut = true;
+    say(&mut client, b"more");
+    exchange(&mut relay, &mut client, &mut server, &mut tap, 1460);
+    assert_eq!(*relay.state(), State::Closed);
+    assert!(heard(&mut server).is_empty());
+    assert!(relay.wants_finish(Leg::Client) && relay.wants_finish(Leg::Server));
+}
+
+#[test]
+fn authorities_survive_their_text() {
+    let authority = cordon_decrypt::Authority::generate(NOW, "CA").unwrap();
+    let (trust, untrust) = authority.to_pem();
+    assert!(!trust.certificates.contains("PRIVATE"));
+    assert!(!format!("{trust:?}").contains("PRIVATE"));
+    let again = cordon_decrypt::Authority::from_pem(&trust, &untrust).unwrap();
+    assert_eq!(again.to_pem(), (trust.clone(), untrust.clone()));
+    let strangers = cordon_decrypt::AuthorityPem {
+        certificates: trust.certificates,
+        keys: untrust.keys.clone(),
+    };
+    assert!(cordon_decrypt::Authority::from_pem(&strangers, &untrust).is_err());
+}
+
+#[test]
+fn a_slow_reader_stops_the_sender_and_nothing_is_lost() {
+    let lab = Lab::new();
+    let mut relay = lab.relay(Terms::default());
+    let (mut client, mut server) = (lab.client(), lab.server(&lab.good_site()));
+    let mut tap = Witness::default();
+    exchange(&mut relay, &mut client, &mut server, &mut tap, 1460)
+        .client
+        .unwrap();
+    server.set_buffer_limit(None);
+    say(&mut server, &vec![7; 1_000_000]);
+    let mut wire = Vec::new();
+    while server.wants_write() {
+        server.write_tls(&mut wire).unwrap();
+    }
+    let mut offered = &wire[..];
+    let mut got = 0;
+    while !offered.is_empty() {
+        let taken = relay.receive(Leg::Server, offered, &mut tap);
+        offered = &offered[taken..];
+        assert!(relay.outgoing(Leg::Client).len() < 128 * 1024);
+        if taken == 0 {
+            // The client reads at last.
+            let bytes = relay.outgoing(Leg::Client).to_vec();
+            relay.sent(Leg::Client, bytes.len());
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                client.read_tls(&mut rest).unwrap();
+                client.process_new_packets().unwrap();
+                got += heard(&mut client).len();
+            }
+        }
+    }
+    exchange(&mut relay, &mut client, &mut server, &mut tap, 1460);
+    got += heard(&mut client).len();
+    assert_eq!(got, 1_000_000);
+    assert!(relay.memory() < 20_000, "{}", relay.memory());
+}
