@@ -211,7 +211,9 @@ impl<'a> Visitors<'a> {
             }
         }
         let visit = browse(&mut tls, &mut socket, site)?;
-        let group = tls.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name);
+        let group = tls
+            .negotiated_key_exchange_group()
+            .map(rustls::crypto::SupportedKxGroup::name);
         if manner == Manner::PostQuantum && group != Some(NamedGroup::X25519MLKEM768) {
             return Err(format!("the group is {group:?}").into());
         }
