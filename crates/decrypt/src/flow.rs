@@ -315,7 +315,7 @@ impl Flow {
     /// Whether nothing is left to be done for it.
     pub fn is_over(&self) -> bool {
         let quiet = |end: &End| end.tcp.is_done() || end.tcp.was_reset() || end.tcp.gave_up();
-        self.ending.is_some() && quiet(&self.client) && quiet(&self.server)
+        matches!(self.stage, Stage::Ending) && quiet(&self.client) && quiet(&self.server)
     }
 
     /// What is known of the TLS that was opened in it.
