@@ -347,6 +347,14 @@ impl Shard {
             });
         }
         session.interception = Some(Interception::Adopted(adopted));
+        // What an earlier deadline has overtaken must not outnumber the sessions.
+        let sessions = &self.sessions;
+        self.timers.prune(self.adopted, |due| {
+            sessions.get(due.slot).is_some_and(|session| {
+                session.id == due.session_id
+                    && matches!(&session.interception, Some(Interception::Adopted(adopted)) if adopted.queued == due.at)
+            })
+        });
     }
 
     /// Does what is due at `now` in sessions that were taken over.
