@@ -9,43 +9,37 @@ mod lab;
 #[path = "../tests/lab/sites.rs"]
 #[expect(dead_code, reason = "the failure table uses the rest")]
 mod sites;
+mod stage;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::Duration,
 };
 
 use lab::{Lab, Outcome, on, text, within};
 use sites::{BANK, EXPIRED, GOOD, OLD, PINNED, ROOT, SITES, Site, Sites, UNKNOWN};
+use stage::{chapter, members, must};
 
+/// The group that a no-decrypt rule names.
+const BYPASS: &str = "Decryption-Bypass";
 const CONFIG: &str = include_str!("live_decryption.toml");
 
 fn main() -> ExitCode {
-    match tell() {
-        Ok(()) => {
-            println!("\nEvery step was as told.");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            println!("\nNOT AS TOLD: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    stage::play(tell)
 }
 
-fn tell() -> Outcome<()> {
-    let binary = binary()?;
+fn tell(binary: &Path) -> Outcome<()> {
     println!(
         "\
 A host that trusts cordon's certificate, cordon on the cable to its gateway, without an address of its own, and six
 HTTPS sites behind it. A rule decrypts everything but banks and what is in the group Decryption-Bypass.\n"
     );
-    let mut lab = Lab::new(&binary, CONFIG, &[])?;
+    let mut lab = Lab::new(binary, CONFIG, &[])?;
     let sites = Sites::serve(&lab, &SITES)?;
     lab.start()?;
     let story = Story {
-        trusted: trusted(&lab, &binary)?,
+        trusted: trusted(&lab, binary)?,
         pin: sites.pin(PINNED)?,
         lab: &lab,
     };
@@ -113,8 +107,7 @@ impl Story<'_> {
             "no page the first time",
         )?;
         within(Duration::from_secs(2), "its address is tagged", || {
-            self.members()
-                .is_ok_and(|members| members.contains(&site.address.to_owned()))
+            members(self.lab, BYPASS).is_ok_and(|members| members.contains(&site.address.to_owned()))
         })?;
         let filter = format!(
             "(addr.dst in {}) and (session_end_reason eq {reason})",
@@ -133,7 +126,7 @@ impl Story<'_> {
         ])?;
         let error = why["logs"][0]["error"].as_str().unwrap_or_default();
         println!("  traffic log: session_end_reason {reason}; decryption log: {error}");
-        println!("  Decryption-Bypass: {}", self.members()?.join(", "));
+        println!("  Decryption-Bypass: {}", members(self.lab, BYPASS)?.join(", "));
         let second = self.visit(site)?;
         must(
             second.page.contains(site.name) || second.page.contains("Cipher"),
@@ -148,7 +141,7 @@ impl Story<'_> {
     fn bypass_heals(&self) -> Outcome<()> {
         chapter("After the deadline (a minute here, fifteen in the guide) it is decrypted again");
         within(Duration::from_secs(90), "the tags expire", || {
-            self.members().is_ok_and(|members| members.is_empty())
+            members(self.lab, BYPASS).is_ok_and(|members| members.is_empty())
         })?;
         let visit = self.visit_with(PINNED, &[])?;
         must(
@@ -209,20 +202,10 @@ impl Story<'_> {
         }
         Ok(visit)
     }
-
-    fn members(&self) -> Outcome<Vec<String>> {
-        let answer = self.lab.ask(&["show", "group", "Decryption-Bypass"])?;
-        Ok(answer["members"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|member| member.as_str().map(str::to_owned))
-            .collect())
-    }
 }
 
 /// What the host trusts, in one file.
-fn trusted(lab: &Lab, binary: &std::path::Path) -> Outcome<PathBuf> {
+fn trusted(lab: &Lab, binary: &Path) -> Outcome<PathBuf> {
     let ours = Command::new(binary)
         .args(["ca", "export", "--state"])
         .arg(lab.file("state"))
@@ -233,22 +216,4 @@ fn trusted(lab: &Lab, binary: &std::path::Path) -> Outcome<PathBuf> {
     let file = lab.file("trusted.pem");
     std::fs::write(&file, pem)?;
     Ok(file)
-}
-
-fn chapter(title: &str) {
-    println!("\n== {title}");
-}
-
-fn must(so: bool, what: &str) -> Outcome<()> {
-    if so { Ok(()) } else { Err(what.to_owned().into()) }
-}
-
-/// The binary beside this example's.
-fn binary() -> Outcome<PathBuf> {
-    let examples = std::env::current_exe()?;
-    let target = examples
-        .parent()
-        .and_then(std::path::Path::parent)
-        .ok_or("this example has no folder above it")?;
-    Ok(target.join("cordon"))
 }

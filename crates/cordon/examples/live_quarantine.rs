@@ -6,10 +6,11 @@
 #[path = "../tests/lab/mod.rs"]
 #[expect(dead_code, reason = "tests use more of it")]
 mod lab;
+mod stage;
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ExitCode, Stdio},
     thread,
     time::Duration,
@@ -18,27 +19,20 @@ use std::{
 use ports::live::Namespace;
 
 use lab::{HEALTHY, INFECTED, Lab, Outcome, RESOLVER, WEB, browses, on, text, within};
+use stage::{chapter, members, must};
 
+/// The group that a deny rule on top names.
+const QUARANTINE: &str = "Infected-Hosts";
 const CONFIG: &str = include_str!("live_quarantine.toml");
 const SINKHOLE: &str = "72.5.65.111";
 const SINKHOLE6: &str = "2600:5200::1";
 const ALIAS: &str = "sinkhole.paloaltonetworks.com";
 
 fn main() -> ExitCode {
-    match tell() {
-        Ok(()) => {
-            println!("\nEvery step was as told.");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            println!("\nNOT AS TOLD: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    stage::play(tell)
 }
 
-fn tell() -> Outcome<()> {
-    let binary = binary()?;
+fn tell(binary: &Path) -> Outcome<()> {
     println!(
         "\
 A switch with two hosts, infected ({} and {}) and healthy ({} and {}); cordon on the cable to their gateway, without
@@ -46,7 +40,7 @@ an address of its own; behind it a resolver ({}) and a web server ({}). All in n
         INFECTED[0], INFECTED[1], HEALTHY[0], HEALTHY[1], RESOLVER[0], WEB[0]
     );
     let mut lab = Lab::new(
-        &binary,
+        binary,
         CONFIG,
         &["golfsource.us", "tourindia.ion", "vip-projects.org"],
     )?;
@@ -121,10 +115,10 @@ fn infected_asks(lab: &Lab) -> Outcome<()> {
 fn it_is_tagged(lab: &Lab) -> Outcome<()> {
     chapter("Its address was tagged, and is a member of Infected-Hosts");
     within(Duration::from_secs(2), "infected is tagged", || {
-        members(lab).is_ok_and(|members| members == [INFECTED[0]])
+        members(lab, QUARANTINE).is_ok_and(|members| members == [INFECTED[0]])
     })?;
     println!("$ cordon show group Infected-Hosts");
-    println!("{}", indented(&lab.tell(&["show", "group", "Infected-Hosts"])?));
+    println!("{}", indented(&lab.tell(&["show", "group", QUARANTINE])?));
     println!("$ cordon explain {}", INFECTED[0]);
     println!("{}", indented(&lab.tell(&["explain", INFECTED[0]])?));
     let why = lab.ask(&["explain", INFECTED[0]])?.to_string();
@@ -174,7 +168,7 @@ fn the_same_over_ipv6(lab: &Lab) -> Outcome<()> {
         "the sinkhole's IPv6 address",
     )?;
     within(Duration::from_secs(2), "its IPv6 address is tagged too", || {
-        members(lab).is_ok_and(|members| members == INFECTED)
+        members(lab, QUARANTINE).is_ok_and(|members| members == INFECTED)
     })?;
     must(
         !browses(&lab.infected, WEB[1])?,
@@ -202,38 +196,10 @@ fn dig(host: &Namespace, name: &str) -> Outcome<String> {
     Ok(text(&on(host, "dig", &question)?))
 }
 
-fn members(lab: &Lab) -> Outcome<Vec<String>> {
-    let answer = lab.ask(&["show", "group", "Infected-Hosts"])?;
-    Ok(answer["members"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|member| member.as_str().map(str::to_owned))
-        .collect())
-}
-
-fn chapter(title: &str) {
-    println!("\n== {title}");
-}
-
-fn must(so: bool, what: &str) -> Outcome<()> {
-    if so { Ok(()) } else { Err(what.to_owned().into()) }
-}
-
 fn indented(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines
         .map(|line| format!("    {line}"))
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-/// The binary beside this example's.
-fn binary() -> Outcome<PathBuf> {
-    let examples = std::env::current_exe()?;
-    let target = examples
-        .parent()
-        .and_then(std::path::Path::parent)
-        .ok_or("this example has no folder above it")?;
-    Ok(target.join("cordon"))
 }
