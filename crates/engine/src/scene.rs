@@ -81,6 +81,19 @@ impl FragmentNote {
         self.parts.iter().map(|(part, _)| part.frames()).sum()
     }
 
+    /// The frames that brought fragments, in order of arrival.
+    pub fn frames_of(fragments: Vec<(Self, Box<[u8]>)>) -> Vec<(Self, Box<[u8]>)> {
+        let mut frames = Vec::with_capacity(fragments.len());
+        for (mut note, bytes) in fragments {
+            if note.parts.is_empty() {
+                frames.push((note, bytes));
+            } else {
+                frames.append(&mut note.parts);
+            }
+        }
+        frames
+    }
+
     /// The number of the first frame that brought a part of it.
     pub fn first_number(&self) -> u64 {
         let parts = self.parts.iter().map(|(part, _)| part.first_number());

@@ -339,7 +339,7 @@ impl Desk {
         shard: ShardId,
         outer: &mut Datagram<FragmentNote>,
     ) {
-        let parts = leaves(std::mem::take(&mut outer.fragments));
+        let parts = FragmentNote::frames_of(std::mem::take(&mut outer.fragments));
         let Some(packet) = outer
             .packet()
             .ok()
@@ -606,17 +606,4 @@ fn at_depth(mut packet: Packet<'_>, depth: u8, seed: u64) -> Option<Packet<'_>> 
         packet = packet.inside(seed).ok()??;
     }
     Some(packet)
-}
-
-/// The frames that brought fragments, in order of arrival.
-fn leaves(fragments: Vec<(FragmentNote, Box<[u8]>)>) -> Vec<(FragmentNote, Box<[u8]>)> {
-    let mut leaves = Vec::with_capacity(fragments.len());
-    for (mut note, bytes) in fragments {
-        if note.parts.is_empty() {
-            leaves.push((note, bytes));
-        } else {
-            leaves.append(&mut note.parts);
-        }
-    }
-    leaves
 }

@@ -5,7 +5,7 @@ use packet::Datagram;
 
 use super::{
     Crew, Outcome, Tick, lock,
-    parcel::{Errand, Parcel, frame_of, leaves},
+    parcel::{Errand, Parcel, frame_of},
 };
 
 impl Crew {
@@ -111,7 +111,7 @@ impl Crew {
             .datagram
             .as_mut()
             .map(|datagram| std::mem::take(&mut datagram.fragments));
-        let parts = leaves(fragments.unwrap_or_default());
+        let parts = FragmentNote::frames_of(fragments.unwrap_or_default());
         let packet = self.world.packet(tick, frame, &parcel)?;
         let frame_in = Frame {
             original_bytes: parts

@@ -55,16 +55,3 @@ pub(super) fn frame_of<'t>(frame: &TickFrame, parcel: &Parcel, packet: Packet<'t
         packet,
     }
 }
-
-/// The frames that brought fragments, in order of arrival.
-pub(super) fn leaves(fragments: Vec<(FragmentNote, Box<[u8]>)>) -> Vec<(FragmentNote, Box<[u8]>)> {
-    let mut leaves = Vec::with_capacity(fragments.len());
-    for (mut note, bytes) in fragments {
-        if note.parts.is_empty() {
-            leaves.push((note, bytes));
-        } else {
-            leaves.append(&mut note.parts);
-        }
-    }
-    leaves
-}
