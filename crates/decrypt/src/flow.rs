@@ -38,6 +38,8 @@ struct End {
     finish_told: bool,
     /// Its reset was passed on.
     reset_told: bool,
+    /// Nothing is sent to it any more.
+    mute: bool,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,7 @@ impl Flow {
             tcp: Endpoint::adopt(now, taking),
             finish_told: false,
             reset_told: false,
+            mute: false,
         };
         Self {
             client: end(client),
@@ -135,8 +138,17 @@ impl Flow {
 
     /// Ends the connection in silence about why: both ends are reset.
     pub fn abort(&mut self) {
-        self.client.tcp.reset();
-        self.server.tcp.reset();
+        self.cut(true, true);
+    }
+
+    /// Ends the connection: these ends are reset, the other hears nothing more.
+    pub fn cut(&mut self, client: bool, server: bool) {
+        for (end, reset) in [(&mut self.client, client), (&mut self.server, server)] {
+            end.mute |= !reset;
+            if reset {
+                end.tcp.reset();
+            }
+        }
         self.stage = Stage::Ending;
     }
 
@@ -150,12 +162,11 @@ impl Flow {
     ) {
         while self.carry(tap) {}
         self.settle(now);
-        self.client
-            .tcp
-            .poll(now, cutting, &mut |out| emit(Leg::Client, out));
-        self.server
-            .tcp
-            .poll(now, cutting, &mut |out| emit(Leg::Server, out));
+        for (leg, end) in [(Leg::Client, &mut self.client), (Leg::Server, &mut self.server)] {
+            if !end.mute {
+                end.tcp.poll(now, cutting, &mut |out| emit(leg, out));
+            }
+        }
     }
 
     /// One round of moving bytes; `false`: nothing moved.
@@ -314,7 +325,7 @@ impl Flow {
 
     /// Whether nothing is left to be done for it.
     pub fn is_over(&self) -> bool {
-        let quiet = |end: &End| end.tcp.is_done() || end.tcp.was_reset() || end.tcp.gave_up();
+        let quiet = |end: &End| end.mute || end.tcp.is_done() || end.tcp.was_reset() || end.tcp.gave_up();
         matches!(self.stage, Stage::Ending) && quiet(&self.client) && quiet(&self.server)
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use decrypt::tls::{Facts, Failure};
 use logs::{Body, ChainStatus, Decryption, ErrorIndex, EscapedText, ProxyType, Record, SessionEndReason};
-use packet::Timestamp;
+use packet::{DomainName, Timestamp};
 
 use crate::{Env, interception::DecryptedBy, records, session::Session};
 
@@ -54,7 +54,7 @@ fn record(
             flow: records::flow(env, session),
             action: session.ruling.action,
             policy_name: rule.name,
-            sni: session.server_name.as_deref().copied(),
+            sni: asked_for(session, facts),
             cn: text(facts.map(|facts| &facts.cn)),
             issuer_cn: text(facts.map(|facts| &facts.issuer_cn)),
             tls_version: server.version,
@@ -72,6 +72,14 @@ fn record(
         })),
         origin: records::origin(session),
         log_setting: rule.log_setting.or(session.ruling.log_setting),
+    }
+}
+
+/// The name of the hello. Once requests are read, the session's own is that of the latest request.
+fn asked_for(session: &Session, facts: Option<&Facts>) -> Option<DomainName> {
+    match facts {
+        Some(facts) if session.decrypted => facts.sni.as_ref()?.parse().ok(),
+        Some(_) | None => session.server_name.as_deref().copied(),
     }
 }
 

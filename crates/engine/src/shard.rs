@@ -86,6 +86,11 @@ impl Shard {
         self.sessions.len()
     }
 
+    /// Sessions in the hands of the proxy now.
+    pub fn adopted_count(&self) -> usize {
+        self.adopted
+    }
+
     /// Counts frames that were dropped before they could be placed.
     pub fn refuse_frames(&mut self, reason: DropReason, frames: u64) {
         self.counters.dropped(reason, frames);
@@ -470,8 +475,13 @@ impl Shard {
                 session.carries_traffic(&mut self.counters.sessions);
                 out.record(records::cut(env, now, session));
                 self.counters.cut += 1;
+                let answered = self.cut_adopted(env, now, slot, out);
                 self.discard(env, now, slot);
-                Some(Ok(self.turn_away(frame, slot, direction, out)))
+                Some(Ok(if answered {
+                    Verdict::Answered
+                } else {
+                    self.turn_away(frame, slot, direction, out)
+                }))
             }
         }
     }

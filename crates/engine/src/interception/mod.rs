@@ -12,7 +12,7 @@ use adopted::toward;
 pub(crate) use adopted::{Adopted, DecryptedBy, leg_of};
 pub(crate) use greeting::{Greeting, greeting};
 use inspector::{Inside, Inspector};
-pub(crate) use progress::{drive, open, tell};
+pub(crate) use progress::{decided_by, drive, open, tell};
 pub(crate) use release::send_on;
 use terms::terms;
 pub(crate) use watch::{Held, Watch, without_fast_open};

@@ -18,7 +18,8 @@ use crate::{
     session::{Direction, Session, State},
 };
 
-fn decrypted_by(env: &Env<'_>, decision: DecryptionDecision) -> Option<DecryptedBy> {
+/// The rule that has decided, as records name it.
+pub(crate) fn decided_by(env: &Env<'_>, decision: DecryptionDecision) -> Option<DecryptedBy> {
     let rule = env.ruleset.policy().decryption_rule(decision.rule?)?;
     Some(DecryptedBy::new(rule))
 }
@@ -34,7 +35,7 @@ pub(crate) fn open(
     let Some(Decrypting { proxy, .. }) = env.ruleset.decryption() else {
         return adopted.flow.pass();
     };
-    adopted.rule = decrypted_by(env, decision);
+    adopted.rule = decided_by(env, decision);
     let profile = decision
         .profile
         .and_then(|id| env.ruleset.policy().decryption_profile(id));

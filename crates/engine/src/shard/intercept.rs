@@ -2,13 +2,13 @@
 
 use decrypt::{
     Flow,
-    tcp::Limits,
+    tcp::{Limits, SynOptions},
     tls::{Failure, FailureClass, Leg},
 };
 use logs::SessionEndReason;
 use packet::{
-    Checksums, DomainName, Packet, Tcp, Timestamp, TooBig, Transport,
-    build::{Segment, SegmentFrames, Summing},
+    Checksums, DomainName, Packet, Tcp, TcpFlags, Timestamp, TooBig, Transport,
+    build::{Segment, SegmentFrames, Summing, tcp_toward_source_with_options},
     parse, too_big,
 };
 use policy::{CategorySet, Decision, DecryptAction, DecryptionDecision, DecryptionQuery, InterfaceId};
@@ -17,12 +17,15 @@ use super::{Shard, tell_source};
 use crate::{
     DropReason, Env, Frame, Outputs, Verdict,
     interception::{
-        Adopted, Greeting, Held, Interception, Watch, drive, greeting, leg_of, open, send_on, tell,
-        without_fast_open,
+        Adopted, Greeting, Held, Interception, Watch, decided_by, drive, greeting, leg_of, open, send_on,
+        tell, without_fast_open,
     },
     records,
     session::{Direction, Due, Ruling, Session, SlotId, State, after},
-    stages::decide::{self, Again},
+    stages::{
+        decide::{self, Again},
+        recognise, refuse,
+    },
 };
 
 /// What becomes of a session whose client has said what it wants.
@@ -134,7 +137,12 @@ impl Shard {
             }
             Greeting::NeedMore => {
                 let fresh = watch.hold(from, tcp, frame.packet.frame().into(), frame.frames);
-                Some(Ok(if fresh { Verdict::Held } else { Verdict::Consumed }))
+                Some(if fresh {
+                    Ok(Verdict::Held)
+                } else {
+                    // The client waits for an answer: without one it sends nothing but this again.
+                    self.take_over(env, now, frame, slot, None, out)
+                })
             }
             Greeting::Unreadable => Some(self.take_over(env, now, frame, slot, None, out)),
             Greeting::Hello(name) => match choose(env, now, session, name) {
@@ -272,11 +280,17 @@ impl Shard {
     ) -> Option<Result<Verdict, DropReason>> {
         let session = self.sessions.get_mut(slot)?;
         let Some(Interception::Adopted(adopted)) = &mut session.interception else {
-            if session.state == State::Ended {
-                session.count(direction, frame.original_bytes, now);
-                return Some(Err(DropReason::SessionEnded));
+            if session.state != State::Ended {
+                return None;
             }
-            return None;
+            session.count(direction, frame.original_bytes, now);
+            let told =
+                session.ruling.action.allows() && after_the_end(session, &frame.packet, direction, out);
+            return Some(if told {
+                Ok(Verdict::Answered)
+            } else {
+                Err(DropReason::SessionEnded)
+            });
         };
         let tcp = tcp_in(&frame.packet)?;
         adopted.note(&frame.packet, direction);
@@ -286,6 +300,32 @@ impl Shard {
         self.touch(env, now, slot);
         self.turn(env, now, slot, out);
         Some(Ok(Verdict::Consumed))
+    }
+
+    /// Lets go of a session that is cut, and resets the ends that its rule resets: only the proxy knows what they expect.
+    /// `false`: no end was told.
+    pub(super) fn cut_adopted(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        slot: SlotId,
+        out: &mut Outputs,
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(slot) else {
+            return false;
+        };
+        let (client, server) = refuse::resets(session.ruling.action);
+        if !session.is_adopted() || !(client || server) {
+            return false;
+        }
+        let Some(Interception::Adopted(mut adopted)) = session.interception.take() else {
+            return false;
+        };
+        self.adopted = self.adopted.saturating_sub(1);
+        adopted.flow.cut(client, server);
+        let summing = summing(env);
+        drive(env, now, session, &mut adopted, summing, &mut self.counters, out);
+        true
     }
 
     /// Takes an ICMP error about a segment that the proxy has sent: nobody else can do anything with it. `quoted` is the
@@ -444,6 +484,49 @@ pub(super) fn without_early_data(transport: Transport<'_>) -> (Transport<'_>, bo
     (Transport::Tcp(without), true)
 }
 
+/// Answers an end that has not heard the last word: with it, where it sends its FIN again (RFC 9293 §3.6.1), and with a
+/// reset, where it goes on.
+fn after_the_end(session: &Session, packet: &Packet<'_>, direction: Direction, out: &mut Outputs) -> bool {
+    let Some(tcp) = tcp_in(packet).filter(|tcp| tcp.flags.ack() && !tcp.flags.rst() && !tcp.flags.syn())
+    else {
+        return false;
+    };
+    let mut options = [1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0];
+    let flags = match (tcp.flags.fin(), tcp.payload.is_empty()) {
+        (true, _) => TcpFlags::ACK,
+        (false, false) => TcpFlags::RST,
+        (false, true) => return false,
+    };
+    let segment = Segment {
+        seq: tcp.ack,
+        ack: tcp
+            .seq
+            .wrapping_add(tcp.payload_len)
+            .wrapping_add(u32::from(tcp.flags.fin())),
+        flags,
+        window: 0,
+        payload: &[],
+    };
+    let stamps = SynOptions::parse(tcp.options).timestamps;
+    let options = match stamps {
+        Some((value, echo)) if flags.ack() => {
+            for (place, byte) in options
+                .iter_mut()
+                .skip(4)
+                .zip(echo.to_be_bytes().into_iter().chain(value.to_be_bytes()))
+            {
+                *place = byte;
+            }
+            &options[..]
+        }
+        Some(_) | None => &[],
+    };
+    out.emit(session.egress(direction.reversed()), |buffer| {
+        tcp_toward_source_with_options(packet, &segment, options, buffer)
+    });
+    true
+}
+
 fn tcp_in<'a, 'p>(packet: &'a Packet<'p>) -> Option<&'a Tcp<'p>> {
     match &packet.ip()?.transport {
         Transport::Tcp(tcp) => Some(tcp),
@@ -459,27 +542,51 @@ fn decide_late(
     adopted: &mut Adopted,
     out: &mut Outputs,
 ) {
-    match greeting(&adopted.flow.undecided()) {
-        Greeting::NeedMore => {}
-        Greeting::Other => adopted.flow.pass(),
+    let said = adopted.flow.undecided();
+    let found = greeting(&said);
+    let learnt = match found {
+        Greeting::Other | Greeting::Hello(_) => recognise::first_bytes(session, env, &said),
+        Greeting::NeedMore | Greeting::Unreadable => false,
+    };
+    let refused = match found {
+        Greeting::NeedMore => None,
+        Greeting::Other => {
+            adopted.flow.pass();
+            match learnt.then(|| decide::again(session, env, now, true)) {
+                Some(Again::Refused(decision)) => Some(decision),
+                Some(Again::Unchanged | Again::Allowed) | None => None,
+            }
+        }
         Greeting::Unreadable => {
+            // As a session whose client names no server.
+            let decision = decryption_rule(env, session, Some(CategorySet::default()));
+            adopted.rule = decided_by(env, decision);
             let failure = Failure::new(
                 FailureClass::Error,
                 Leg::Client,
                 "the ClientHello cannot be read, or has no end",
             );
             adopted.flow.fail(now, failure);
+            None
         }
         Greeting::Hello(name) => match choose(env, now, session, name) {
-            Choice::Release => adopted.flow.pass(),
-            Choice::Decrypt(decision) => open(env, now, session, adopted, decision),
-            Choice::Refuse(decision) => {
-                session.ruling = Ruling::new(env.ruleset.policy(), decision);
-                session.ended_by(SessionEndReason::PolicyDeny);
-                out.record(records::refused_later(env, now, session));
-                session.state = State::Ended;
-                adopted.flow.abort();
+            Choice::Release => {
+                adopted.flow.pass();
+                None
             }
+            Choice::Decrypt(decision) => {
+                open(env, now, session, adopted, decision);
+                None
+            }
+            Choice::Refuse(decision) => Some(decision),
         },
+    };
+    if let Some(decision) = refused {
+        session.ruling = Ruling::new(env.ruleset.policy(), decision);
+        session.ended_by(SessionEndReason::PolicyDeny);
+        out.record(records::refused_later(env, now, session));
+        session.state = State::Ended;
+        let (client, server) = refuse::resets(session.ruling.action);
+        adopted.flow.cut(client, server);
     }
 }

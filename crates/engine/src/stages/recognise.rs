@@ -1,6 +1,6 @@
 //! Which application is this, and which server does it ask for?
 
-use inspect::{NameSearch, Ports, Recognition as Found};
+use inspect::{AppDetector, NameSearch, Ports, Recognition as Found};
 use packet::{IpProtocol, Tcp, Transport};
 use policy::AppId;
 
@@ -37,6 +37,13 @@ pub(crate) fn payload(
         app: application(session, env, fresh, direction),
         name: server_name(session, transport, fresh, direction),
     }
+}
+
+/// Shows the recogniser all that a client has said, where its segments did not come in order, or went to the proxy.
+/// `true`: the application is known now, and was not before.
+pub(crate) fn first_bytes(session: &mut Session, env: &Env<'_>, said: &[u8]) -> bool {
+    session.detector = AppDetector::new(session.protocol());
+    application(session, env, said, Direction::ClientToServer)
 }
 
 /// The part of a segment that continues what was seen; nothing where it is old or a hole lies before it.

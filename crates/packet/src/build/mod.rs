@@ -21,7 +21,10 @@ pub use fresh::{
 pub use headers::Segment;
 pub(crate) use headers::put16;
 pub(crate) use link_length::{has_8023_length, set_link_length, type_field_at};
-pub use reply::{can_answer, tcp_toward_destination, tcp_toward_source, udp_replacement, udp_reply};
+pub use reply::{
+    can_answer, tcp_toward_destination, tcp_toward_source, tcp_toward_source_with_options, udp_replacement,
+    udp_reply,
+};
 pub use segments::{SegmentFrames, Summing, TooLong, Unfinished};
 pub use tunnel::{Wrapping, in_tunnel, with_labels};
 

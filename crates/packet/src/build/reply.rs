@@ -37,13 +37,23 @@ pub fn udp_replacement(reply: &Packet<'_>, payload: &[u8], out: &mut Vec<u8>) ->
 /// `out` is emptied first. Returns whether it holds a frame now: it does not where `packet` is no TCP, or
 /// the segment is longer than a packet can be.
 pub fn tcp_toward_source(packet: &Packet<'_>, segment: &Segment<'_>, out: &mut Vec<u8>) -> bool {
-    tcp(packet, Direction::Turned, segment, out)
+    tcp(packet, Direction::Turned, segment, &[], out)
+}
+
+/// As [`tcp_toward_source`], with options as they stand in the header, at most 40 bytes in whole words.
+pub fn tcp_toward_source_with_options(
+    packet: &Packet<'_>,
+    segment: &Segment<'_>,
+    options: &[u8],
+    out: &mut Vec<u8>,
+) -> bool {
+    tcp(packet, Direction::Turned, segment, options, out)
 }
 
 /// A TCP segment to where `packet` was going, as if its sender had sent it; with the hop limit of `packet`.
 /// `out` and the result are as for [`tcp_toward_source`].
 pub fn tcp_toward_destination(packet: &Packet<'_>, segment: &Segment<'_>, out: &mut Vec<u8>) -> bool {
-    tcp(packet, Direction::Same, segment, out)
+    tcp(packet, Direction::Same, segment, &[], out)
 }
 
 /// Whether frames can be made that answer or replace `packet`. Inside a tunnel that is so where the headers around it
@@ -68,18 +78,29 @@ fn udp(packet: &Packet<'_>, direction: Direction, payload: &[u8], out: &mut Vec<
     true
 }
 
-fn tcp(packet: &Packet<'_>, direction: Direction, segment: &Segment<'_>, out: &mut Vec<u8>) -> bool {
+fn tcp(
+    packet: &Packet<'_>,
+    direction: Direction,
+    segment: &Segment<'_>,
+    options: &[u8],
+    out: &mut Vec<u8>,
+) -> bool {
     out.clear();
     let Some(ip) = packet.ip() else { return false };
     let Transport::Tcp(tcp) = &ip.transport else {
         return false;
     };
     let (addresses, ports) = ends(ip, direction, [tcp.sport, tcp.dport]);
-    let length = segment.payload.len().saturating_add(20);
+    let options = options.get(..40).unwrap_or(options);
+    let length = options
+        .len()
+        .next_multiple_of(4)
+        .saturating_add(20)
+        .saturating_add(segment.payload.len());
     let Some(around) = begin(packet, ip, direction, (addresses, IpProtocol::TCP), length, out) else {
         return false;
     };
-    headers::tcp(out, addresses, ports, segment, &[]);
+    headers::tcp(out, addresses, ports, segment, options);
     around.finish(direction, out);
     true
 }
