@@ -10,11 +10,13 @@
 
 mod bypass;
 mod certificates;
+mod churn;
 mod closing;
 mod failing;
 mod firewall;
 mod greeting;
 mod host;
+mod hostile;
 mod loss;
 mod opening;
 mod world;
