@@ -46,7 +46,12 @@ struct Ruled {
     closed: SslNoProxy,
     block_expired: bool,
     block_untrusted: bool,
+    /// The oldest version that would be decrypted, as it stands on the wire.
+    oldest: u16,
 }
+
+/// TLS 1.2: the proxy speaks nothing older.
+const OLDEST_SPOKEN: u16 = 0x0303;
 
 impl ClosedTls {
     fn new() -> Self {
@@ -64,6 +69,13 @@ impl ClosedTls {
         }
     }
 
+    /// The version on which the ends have agreed, where a rule would have opened the session and could not have.
+    fn too_old(&self) -> Option<u16> {
+        let rule = self.rule.filter(|rule| rule.action == DecryptAction::Decrypt)?;
+        let version = self.watch.facts().server.as_ref()?.version;
+        (version < rule.oldest).then_some(version)
+    }
+
     /// What the session ends by, where a rule would have opened it.
     fn end_reason(&self) -> Option<SessionEndReason> {
         let rule = self.rule.filter(|rule| rule.action == DecryptAction::Decrypt)?;
@@ -76,11 +88,14 @@ impl ClosedTls {
                 return Some(SessionEndReason::DecryptCertValidation);
             }
         }
-        self.watch.ended(self.end)?.class.map(|class| match class {
+        let failed = self.watch.ended(self.end).and_then(|outcome| outcome.class);
+        let failed = failed.map(|class| match class {
             FailureClass::CertValidation => SessionEndReason::DecryptCertValidation,
             FailureClass::UnsupportParam => SessionEndReason::DecryptUnsupportParam,
             FailureClass::Error => SessionEndReason::DecryptError,
-        })
+        });
+        let too_old = self.too_old().map(|_| SessionEndReason::DecryptUnsupportParam);
+        [failed, too_old].into_iter().flatten().min()
     }
 }
 
@@ -194,6 +209,9 @@ fn ruled(env: &Env<'_>, session: &Session) -> Option<Ruled> {
         closed: profile.map_or_else(SslNoProxy::default, |profile| profile.ssl_no_proxy),
         block_expired: profile.is_some_and(|profile| profile.ssl_forward_proxy.block_expired_certificate),
         block_untrusted: profile.is_some_and(|profile| profile.ssl_forward_proxy.block_untrusted_issuer),
+        oldest: profile.map_or(OLDEST_SPOKEN, |profile| {
+            profile.min_version.wire().max(OLDEST_SPOKEN)
+        }),
     })
 }
 
@@ -216,7 +234,7 @@ pub(crate) fn ended(env: &Env<'_>, now: Timestamp, session: &Session) -> Option<
     let tls = session.closed_tls.as_ref()?;
     let rule = tls.rule?;
     let outcome = tls.watch.ended(tls.end);
-    let failed = outcome.is_some() || tls.fault.is_some();
+    let failed = outcome.is_some() || tls.fault.is_some() || tls.too_old().is_some();
     let wanted = if failed {
         rule.by.log_fail
     } else {
@@ -241,10 +259,14 @@ fn record(
         })
     };
     let server = facts.server.as_ref();
-    let (err_index, error) = match (tls.fault, outcome) {
-        (Some(fault), _) => (ErrorIndex::Certificate, fault.to_string()),
-        (None, Some(outcome)) => (index(outcome), outcome.failure.to_string()),
-        (None, None) => (ErrorIndex::None, String::new()),
+    let (err_index, error) = match (tls.fault, outcome, tls.too_old()) {
+        (Some(fault), _, _) => (ErrorIndex::Certificate, fault.to_string()),
+        (None, Some(outcome), _) => (index(outcome), outcome.failure.to_string()),
+        (None, None, Some(version)) => (
+            ErrorIndex::Version,
+            format!("{} is older than what is decrypted", version_name(version)),
+        ),
+        (None, None, None) => (ErrorIndex::None, String::new()),
     };
     Record {
         time: now,

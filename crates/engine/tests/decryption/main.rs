@@ -11,6 +11,7 @@
 mod bypass;
 mod certificates;
 mod churn;
+mod closed;
 mod closing;
 mod failing;
 mod firewall;
