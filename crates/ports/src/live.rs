@@ -20,6 +20,7 @@ mod receive;
 mod ring;
 mod sys;
 mod transmit;
+mod vigil;
 mod wait;
 mod watch;
 
@@ -36,5 +37,6 @@ pub use options::{DEFAULT_SLOTS, Fanout, OpenOptions};
 pub use packet_socket::PacketSocket;
 pub use receive::{BURST, MAX_LIVE_FRAME, PortFault, Receiver, ReceiverCounters};
 pub use transmit::{Sender, SenderCounters, TransmitDrop};
+pub use vigil::Vigil;
 pub use wait::{Ready, Waiter, Waker};
 pub use watch::{LinkEvent, LinkState, LinkWatch};

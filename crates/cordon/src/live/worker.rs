@@ -1,11 +1,11 @@
 //! A worker: takes frames from its ports, has each judged to its end, and sends what leaves.
 
-use std::{os::fd::AsFd, sync::Arc, time::Duration};
+use std::{os::fd::AsFd, sync::Arc, thread, time::Duration};
 
 use crossbeam::channel::{Receiver as Inbox, Sender as Outbox};
 use packet::Timestamp;
 use policy::InterfaceId;
-use ports::live::{PortFault, Receiver, ReceiverCounters, Sender, Waiter, Waker};
+use ports::live::{PortFault, Receiver, ReceiverCounters, Sender, Vigil, Waiter, Waker};
 
 use super::{desk::Desk, shared::Shared};
 
@@ -90,7 +90,7 @@ impl Worker {
 
     /// Works until the firewall stops, then ends what it owns.
     pub(super) fn run(mut self) {
-        let mut waiter = Waiter::new(&self.waker, &[]);
+        let (mut waiter, mut vigil) = (Waiter::new(&self.waker, &[]), Vigil::default());
         let (mut expired, mut woken) = (Timestamp::ZERO, Timestamp::ZERO);
         while !self.shared.is_stopping() {
             let busy = self.turn();
@@ -107,6 +107,11 @@ impl Worker {
                 errand(&mut self, now);
             }
             if busy {
+                vigil.found(now);
+                continue;
+            }
+            if vigil.looks_again(now) {
+                thread::yield_now();
                 continue;
             }
             if std::mem::take(&mut self.stale) {
