@@ -30,7 +30,7 @@ bench: ## figures of this machine, side by side; those of the live firewall only
 	for bench in journey rules domains tags interception wire live; do $(CARGO) run --release --quiet -p cordon-benches --bin $$bench || exit 1; done
 
 soak: ## ten minutes (SECONDS) of real clients through the live firewall, as root: memory flat, every frame accounted for
-	sh .ci/packages
+	sh .ci/packages soak
 	$(CARGO) build --release --quiet -p cordon --bins
 	SECONDS_TO_RUN=$(SECONDS) CORDON="$${CARGO_TARGET_DIR:-target}/release/cordon" sh crates/cordon/tests/soak.sh
 

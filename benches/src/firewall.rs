@@ -11,6 +11,7 @@ use std::{
 };
 
 use ports::live::Namespace;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// How long it may take to answer after its start.
@@ -80,6 +81,15 @@ impl Firewall {
     /// A client of the control socket.
     pub fn control(&self) -> io::Result<Client> {
         Client::connect(&self.file("control.sock"))
+    }
+
+    /// Tells it by SIGHUP to read its configuration again; returns at once.
+    pub fn hang_up(&self) -> io::Result<()> {
+        let child = self
+            .child
+            .as_ref()
+            .ok_or_else(|| io::Error::other("nothing runs"))?;
+        Ok(kill_process(Pid::from_child(child), Signal::HUP)?)
     }
 
     /// Kills it as `kill -9` does.

@@ -1,13 +1,13 @@
 #!/bin/sh
 # The live firewall under a mix of real clients for SECONDS (600 unless told), in network namespaces of its own: curl,
-# dig over UDP, TCP and IPv6, ping, iperf3, ssh where there is an sshd. Fails where memory grows or a frame counter does
-# not add up. Needs root and a built `target/release/cordon` (CORDON names another).
+# dig over UDP, TCP and IPv6, ping, iperf3, ssh. Fails where a client fails, memory grows or a frame counter does not add
+# up. Needs root, what `.ci/packages soak` installs, and a built `target/release/cordon` (CORDON names another).
 set -eu
 SECONDS_TO_RUN=${SECONDS_TO_RUN:-600}
 CORDON=${CORDON:-target/release/cordon}
 WORKERS=${WORKERS:-1}
 [ "$(id -u)" = 0 ] || { echo "soak: needs root"; exit 1; }
-for tool in python3 dnsmasq dig curl; do
+for tool in python3 dnsmasq dig curl nginx iperf3 ssh /usr/sbin/sshd; do
 	command -v $tool >/dev/null || { echo "soak: $tool is not installed"; exit 1; }
 done
 id=soak-$$
@@ -40,19 +40,34 @@ background ip netns exec $server dnsmasq --no-daemon --conf-file=/dev/null --no-
 	--pid-file= --user=root --listen-address=10.0.0.2,fd00::2 --address=/#/10.0.0.2 --address=/#/fd00::2
 mkdir "$dir/www"
 head -c 3000000 /dev/urandom >"$dir/www/page"
-background ip netns exec $server python3 -m http.server --bind :: --directory "$dir/www" 80
-if command -v iperf3 >/dev/null; then background ip netns exec $server iperf3 -s; fi
-ssh=
-if [ -x /usr/sbin/sshd ] && command -v ssh >/dev/null; then
-	ssh-keygen -q -t ed25519 -N '' -f "$dir/host"
-	ssh-keygen -q -t ed25519 -N '' -f "$dir/user"
-	mkdir -p /run/sshd
-	background ip netns exec $server /usr/sbin/sshd -D -f /dev/null -h "$dir/host" -o StrictModes=no \
-		-o AuthorizedKeysFile="$dir/user.pub" -o PidFile=none -o PermitRootLogin=yes
-	ssh=yes
-else
-	echo "soak: no sshd here, ssh is left out"
-fi
+cat >"$dir/nginx.conf" <<CONFIG
+daemon off;
+user root;
+pid $dir/nginx.pid;
+error_log $dir/nginx.log;
+events {}
+http {
+	access_log off;
+	client_body_temp_path $dir; proxy_temp_path $dir; fastcgi_temp_path $dir; uwsgi_temp_path $dir; scgi_temp_path $dir;
+	server { listen 10.0.0.2:80; listen [fd00::2]:80; root $dir/www; }
+}
+CONFIG
+background ip netns exec $server nginx -e "$dir/nginx.log" -c "$dir/nginx.conf"
+for port in 5201 5202; do background ip netns exec $server iperf3 -s -p $port; done
+ssh-keygen -q -t ed25519 -N '' -f "$dir/host"
+ssh-keygen -q -t ed25519 -N '' -f "$dir/user"
+mkdir -p /run/sshd
+cat >"$dir/sshd_config" <<CONFIG
+ListenAddress 10.0.0.2
+ListenAddress fd00::2
+HostKey $dir/host
+AuthorizedKeysFile $dir/user.pub
+PermitRootLogin prohibit-password
+# The folder is /tmp's.
+StrictModes no
+PidFile none
+CONFIG
+background ip netns exec $server /usr/sbin/sshd -D -e -f "$dir/sshd_config"
 cat >"$dir/cordon.toml" <<'CONFIG'
 [virtual-wire.uplink]
 interface1 = "lan0"
@@ -87,18 +102,33 @@ ip netns exec $firewall "$CORDON" run "$dir/cordon.toml" --state "$dir/state" --
 cordon=$!
 children="$children $cordon"
 show() { "$CORDON" show "$@" --json --socket "$dir/cordon.sock"; }
-tries=0
-until show info >/dev/null 2>&1; do
-	tries=$((tries + 1))
-	[ $tries -lt 100 ] || { cat "$dir/cordon.log"; exit 1; }
-	sleep 0.1
-done
-tries=0
-until on_client curl -sf --max-time 2 -o /dev/null http://10.0.0.2/page; do
-	tries=$((tries + 1))
-	[ $tries -lt 100 ] || { echo "soak: the web server does not answer"; exit 1; }
-	sleep 0.1
-done
+ssh() {
+	to=$1
+	shift
+	on_client ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
+		-o LogLevel=ERROR -o ConnectTimeout=10 -i "$dir/user" "root@$to" "$@"
+}
+# What listens late must not look like what the firewall has cut.
+await() {
+	what=$1 tries=0
+	shift
+	until "$@" >"$dir/await" 2>&1; do
+		tries=$((tries + 1))
+		[ $tries -lt 100 ] || { echo "soak: $what does not answer"; cat "$dir/await" "$dir/cordon.log"; exit 1; }
+		sleep 0.1
+	done
+}
+await cordon show info
+await "the web server" on_client curl -sSf --max-time 2 -o /dev/null http://10.0.0.2/page
+await "the web server" on_client curl -sSf --max-time 2 -o /dev/null 'http://[fd00::2]/page'
+await "the DNS server" on_client dig @10.0.0.2 example.org +tries=1 +time=1
+await "the DNS server" on_client dig @fd00::2 example.org +tcp +tries=1 +time=1
+await sshd ssh 10.0.0.2 true
+await iperf3 on_client iperf3 -c 10.0.0.2 -n 1M
+
+copy() {
+	ssh 10.0.0.2 "cat >/dev/null; cat $dir/www/page" <"$dir/www/page" | cmp - "$dir/www/page"
+}
 
 # Each client goes on until the end; what did not work is a line in its file.
 end=$(($(date +%s) + SECONDS_TO_RUN))
@@ -108,7 +138,8 @@ again() {
 	(
 		count=0
 		while [ "$(date +%s)" -lt $end ]; do
-			"$@" >/dev/null 2>&1 || echo "$(date +%T) exit $?: $*" >>"$dir/failed.$name"
+			"$@" >/dev/null 2>"$dir/says.$name" ||
+				echo "$(date +%T) exit $?: $* ($(tr '\n' ' ' <"$dir/says.$name"))" >>"$dir/failed.$name"
 			count=$((count + 1))
 			echo $count >"$dir/count.$name"
 		done
@@ -116,18 +147,27 @@ again() {
 	clients="$clients $!"
 }
 clients=
-again curl on_client curl -sf --max-time 20 http://10.0.0.2/page
-again curl6 on_client curl -sf --max-time 20 'http://[fd00::2]/page'
+again curl on_client curl -sSf --max-time 20 http://10.0.0.2/page
+again curl6 on_client curl -sSf --max-time 20 'http://[fd00::2]/page'
 again dig on_client dig @10.0.0.2 example.org +tries=1 +time=5
 again dig-tcp on_client dig @10.0.0.2 example.org +tcp +tries=1 +time=5
 again dig6 on_client dig @fd00::2 example.org aaaa +tries=1 +time=5
 again listed on_client sh -c 'dig @10.0.0.2 listed.example +short +tries=1 +time=5 | grep -q 192.0.2.1'
 again ping on_client ping -q -i 0.05 -c 20 -W 5 10.0.0.2
 again ping6 on_client ping -q -i 0.05 -c 20 -s 4000 -W 5 fd00::2
-if command -v iperf3 >/dev/null; then again iperf3 on_client iperf3 -c 10.0.0.2 -t 5; fi
-if [ -n "$ssh" ]; then
-	again ssh on_client ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i "$dir/user" root@10.0.0.2 true
-fi
+again iperf3 on_client iperf3 -c 10.0.0.2 -t 5
+again iperf3-udp on_client iperf3 -c 10.0.0.2 -u -b 20M -t 5 -p 5202
+again ssh ssh 10.0.0.2 true
+again ssh-copy copy
+# One session that stays open throughout, changes its keys all the while, and must not miss a beat.
+(
+	beats=$((SECONDS_TO_RUN * 9 / 10))
+	ssh fd00::2 -o "RekeyLimit 16K 20s" "for beat in \$(seq $beats); do echo \$beat; sleep 1; done" >"$dir/beats" 2>"$dir/says.ssh-long" &&
+		[ "$(wc -l <"$dir/beats")" = $beats ] ||
+		echo "ended after $(wc -l <"$dir/beats") of $beats beats ($(tr '\n' ' ' <"$dir/says.ssh-long"))" >>"$dir/failed.ssh-long"
+	echo 1 >"$dir/count.ssh-long"
+) &
+clients="$clients $!"
 
 memory() { awk '/^VmRSS/ { print $2 }' /proc/$cordon/status; }
 # Tables grow to their working size in the first third; from there on memory must stay.

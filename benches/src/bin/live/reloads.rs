@@ -1,5 +1,5 @@
-//! A thousand commits under load, alternating two configurations: what is lost, and whether anything was judged by
-//! parts of both.
+//! A thousand reloads under load by `commit`, and as many by SIGHUP, alternating two configurations: what is lost, and
+//! whether anything was judged by parts of both.
 
 use std::{
     error::Error,
@@ -20,16 +20,32 @@ use crate::{
 
 /// `SIDE` stands for `a` or `b`: rule, profile, list and listed name.
 const CONFIG: &str = include_str!("reloads.toml");
-const COMMITS: usize = 1000;
+const RELOADS: usize = 1000;
 const HOSTS: u16 = 1000;
 /// What each configuration answers for the name on its list.
 const SINKHOLES: [[u8; 4]; 2] = [[192, 0, 2, 10], [192, 0, 2, 11]];
 /// Each configuration's name is asked for this often.
 const ASKED_EVERY: Duration = Duration::from_millis(1);
-/// Longer than the commits take.
+/// How often it is asked whether a signal was obeyed.
+const POLL: Duration = Duration::from_micros(500);
+/// Longer than the reloads take.
 const AT_MOST: Duration = Duration::from_mins(2);
 
+/// How a configuration is put in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Commit,
+    Signal,
+}
+
 pub(crate) fn reloads() -> Result<(), Box<dyn Error>> {
+    for by in [By::Commit, By::Signal] {
+        reloads_by(by)?;
+    }
+    Ok(())
+}
+
+fn reloads_by(by: By) -> Result<(), Box<dyn Error>> {
     let cable = Cable::lay()?;
     let side = |side: &str, address: [u8; 4]| {
         let [a, b, c, d] = address;
@@ -59,15 +75,15 @@ pub(crate) fn reloads() -> Result<(), Box<dyn Error>> {
         .collect();
     let (outcome, captured) = taps.record(|| {
         thread::scope(|scope| {
-            let committing = scope.spawn(|| {
-                let outcome = commit_all(&firewall);
+            let reloading = scope.spawn(|| {
+                let outcome = reload_all(&firewall, by, &configs);
                 done.store(true, Ordering::Relaxed);
                 outcome
             });
             let sent = traffic.send_until(rate, &questions, || done.load(Ordering::Relaxed));
-            committing
+            reloading
                 .join()
-                .map_err(|_| "the commits have panicked".into())
+                .map_err(|_| "the reloads have panicked".into())
                 .and_then(|outcome| outcome.map_err(|error| error.to_string()))
                 .map(|took| (sent, took))
         })
@@ -76,13 +92,13 @@ pub(crate) fn reloads() -> Result<(), Box<dyn Error>> {
     took.sort_unstable();
     let seconds: Duration = took.iter().sum();
     println!(
-        "{COMMITS} commits in {:.1} s at {:.0} kpps, {:.0} % of the {:.0} kpps without loss; one takes {:.1} ms, p99 {:.1}",
+        "{RELOADS} reloads by {by:?} in {:.1} s at {:.0} kpps, {:.0} % of the {:.0} kpps without loss; one takes {:.1} ms, p99 {:.1}",
         seconds.as_secs_f64(),
         rate / 1e3,
         LOAD * 100.0,
         capacity / 1e3,
-        took[COMMITS / 2].as_secs_f64() * 1e3,
-        took[COMMITS * 99 / 100].as_secs_f64() * 1e3,
+        took[RELOADS / 2].as_secs_f64() * 1e3,
+        took[RELOADS * 99 / 100].as_secs_f64() * 1e3,
     );
     let lost = sent - captured.crossed.len() as u64;
     println!(
@@ -110,16 +126,35 @@ pub(crate) fn reloads() -> Result<(), Box<dyn Error>> {
 }
 
 /// How long each took.
-fn commit_all(firewall: &Firewall) -> std::io::Result<Vec<Duration>> {
+fn reload_all(firewall: &Firewall, by: By, configs: &[String; 2]) -> std::io::Result<Vec<Duration>> {
     let mut control = firewall.control()?;
-    let paths = [firewall.file("b.toml"), firewall.file("a.toml")];
-    (0..COMMITS)
-        .map(|turn| {
-            let began = Instant::now();
-            control.ask(&format!("commit {}", paths[turn % 2].display()))?;
-            Ok(began.elapsed())
-        })
-        .collect()
+    let [a, b] = ["a", "b"];
+    let reload = |turn: usize| {
+        let side = [b, a][turn % 2];
+        let began = Instant::now();
+        match by {
+            By::Commit => {
+                let file = firewall.file(&format!("{side}.toml"));
+                control.ask(&format!("commit {}", file.display()))?;
+            }
+            By::Signal => {
+                let (new, running) = (firewall.file("new.toml"), firewall.file("cordon.toml"));
+                fs::write(&new, &configs[usize::from(side == b)])?;
+                fs::rename(new, running)?;
+                firewall.hang_up()?;
+                // Nobody answers a signal: the rules tell when it was obeyed.
+                let rule = format!("rule-{side}");
+                while control.ask("show rules")?["rules"][0]["name"] != rule.as_str() {
+                    if began.elapsed() > AT_MOST {
+                        return Err(std::io::Error::other("a signal was not obeyed"));
+                    }
+                    thread::sleep(POLL);
+                }
+            }
+        }
+        Ok(began.elapsed())
+    };
+    (0..RELOADS).map(reload).collect()
 }
 
 /// How many threat records there are, and how many of them name rule, list and name of different configurations.
