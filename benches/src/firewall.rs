@@ -92,6 +92,11 @@ impl Firewall {
         Ok(kill_process(Pid::from_child(child), Signal::HUP)?)
     }
 
+    /// Its process, while it runs.
+    pub fn process(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Kills it as `kill -9` does.
     pub fn kill(&mut self) -> io::Result<()> {
         if let Some(mut child) = self.child.take() {

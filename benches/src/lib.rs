@@ -12,9 +12,11 @@ mod cable;
 mod firewall;
 mod meter;
 mod random;
+mod times;
 
 pub use bare_walk::bare_walk;
 pub use cable::{Cable, open, tap};
 pub use firewall::{Client, Firewall};
-pub use meter::{Case, Meter, per_step};
+pub use meter::{Case, Meter, per_step, processor_time};
 pub use random::Random;
+pub use times::{micros, quantiles};

@@ -36,8 +36,13 @@ pub fn per_step(steps: usize, run: impl FnOnce()) -> f64 {
 }
 
 fn processor_nanos() -> f64 {
+    processor_time().as_secs_f64() * 1e9
+}
+
+/// Time that this thread has had a processor.
+pub fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Compares and prints.

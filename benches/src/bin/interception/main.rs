@@ -1,20 +1,26 @@
 //! TLS intercepted in memory: full and resumed interceptions, and plaintext relayed, for each second of one core that
-//! the proxy itself uses. Client and server run beside it, and their time is not counted.
+//! the proxy itself uses; by the relay alone, and by the whole engine from frame to frame. Client and server run beside
+//! it, and their time is not counted.
 
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::panic,
     reason = "a benchmark: it reads the clock, prints, and may stop"
 )]
+
+mod firewall;
+mod frames;
 
 use std::{
     io::{Read, Write},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
+use cordon_benches::processor_time;
 use decrypt::{
     Authority, Trust,
     tls::{Facts, Leg, Passage, Proxy, Relay, State, Tap, Terms},
@@ -24,7 +30,7 @@ use rustls::{
     ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig, ServerConnection,
     SideData,
     client::Resumption,
-    crypto::aws_lc_rs,
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
     server::NoServerSessionStorage,
 };
@@ -35,10 +41,18 @@ const BULK: usize = 1 << 30;
 const READ: usize = 64 * 1024;
 
 fn main() {
-    let lab = Lab::new();
+    let lab = Lab::new(aws_lc_rs::default_provider());
     lab.handshakes("full, certificate from the cache", false);
     lab.handshakes("both legs resumed", true);
     lab.bulk();
+    frames::bulk(&lab);
+    println!("post-quantum key exchange, as above:");
+    frames::interceptions(&lab);
+    println!("by X25519:");
+    frames::interceptions(&Lab::new(CryptoProvider {
+        kx_groups: vec![aws_lc_rs::kx_group::X25519],
+        ..aws_lc_rs::default_provider()
+    }));
 }
 
 struct Lab {
@@ -68,7 +82,7 @@ struct Run {
 }
 
 impl Lab {
-    fn new() -> Self {
+    fn new(provider: CryptoProvider) -> Self {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .expect("after 1970");
@@ -86,7 +100,7 @@ impl Lab {
         for certificate in CertificateDer::pem_slice_iter(authority.trust_certificate_pem().as_bytes()) {
             roots.add(certificate.expect("PEM")).expect("a root");
         }
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(provider);
         let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .expect("versions")
@@ -112,11 +126,11 @@ impl Lab {
     fn run(&self, client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> Run {
         let name = ServerName::try_from(NAME).expect("a name");
         let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
-        let start = Instant::now();
+        let before = processor_time();
         let relay = Relay::open(&self.proxy, Terms::default(), address, self.now);
         Run {
             relay,
-            spent: start.elapsed(),
+            spent: processor_time().saturating_sub(before),
             client: ClientConnection::new(Arc::clone(client), name).expect("a client"),
             server: ServerConnection::new(Arc::clone(server)).expect("a server"),
             wires: [Vec::new(), Vec::new()],
@@ -184,9 +198,9 @@ impl Run {
                 let mut at = 0;
                 while at < wire.len() {
                     let end = wire.len().min(at + READ);
-                    let start = Instant::now();
+                    let before = processor_time();
                     let taken = self.relay.receive(leg, &wire[at..end], &mut Through);
-                    self.spent += start.elapsed();
+                    self.spent += processor_time().saturating_sub(before);
                     if taken == 0 {
                         break;
                     }
@@ -239,8 +253,8 @@ fn read<D: SideData>(
             *got += count;
         }
     }
-    let start = Instant::now();
+    let before = processor_time();
     relay.sent(leg, count);
-    *spent += start.elapsed();
+    *spent += processor_time().saturating_sub(before);
     count > 0
 }
