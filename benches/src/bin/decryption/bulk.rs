@@ -35,7 +35,7 @@ pub(crate) fn bulk(lab: &Lab) -> Result<(), Box<dyn Error>> {
             };
             let (spent, taken) = thread::scope(|scope| {
                 let downloads: Vec<_> = (0..flows)
-                    .map(|_| scope.spawn(|| lab.cable.client.run(&download)))
+                    .map(|_| scope.spawn(|| lab.cable.client.run(download)))
                     .collect();
                 thread::sleep(LENGTH / 5);
                 let before = bytes.load(Ordering::Relaxed);

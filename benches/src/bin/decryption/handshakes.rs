@@ -70,7 +70,7 @@ impl Visits {
         };
         let spent = thread::scope(|scope| {
             for _ in 0..VISITORS {
-                scope.spawn(|| client.run(&visit));
+                scope.spawn(|| client.run(visit));
             }
             thread::sleep(LENGTH / 5);
             let spent = Spent::during(running, || {

@@ -87,7 +87,7 @@ pub(crate) struct Running<'a> {
     cable: &'a Cable,
     proxy: Proxy,
     /// Its files.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 enum Proxy {
@@ -117,11 +117,7 @@ impl<'a> Running<'a> {
                 Proxy::Routed(command.spawn()?)
             }
         };
-        let running = Self {
-            cable,
-            proxy,
-            _folder: folder,
-        };
+        let running = Self { cable, proxy, folder };
         if matches!(running.proxy, Proxy::Routed(_)) {
             running.wait()?;
         }
@@ -140,7 +136,7 @@ impl<'a> Running<'a> {
         };
         while !self.cable.firewall.run(listens)? {
             if began.elapsed() > PATIENCE {
-                let log = fs::read_to_string(self._folder.path().join("log")).unwrap_or_default();
+                let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
                 return Err(format!("the proxy does not listen\n{log}").into());
             }
             thread::sleep(Duration::from_millis(10));

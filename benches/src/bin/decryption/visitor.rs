@@ -66,7 +66,10 @@ impl Visit {
 
     /// What both ends have agreed on.
     pub(crate) fn parameters(&self) -> String {
-        let group = self.tls.negotiated_key_exchange_group().map(|group| group.name());
+        let group = self
+            .tls
+            .negotiated_key_exchange_group()
+            .map(rustls::crypto::SupportedKxGroup::name);
         format!("{:?}, {group:?}", self.tls.protocol_version())
     }
 

@@ -110,7 +110,7 @@ impl Firewall {
             match verdict {
                 Verdict::Forward(_) => left.push((port.other(), bytes.clone())),
                 Verdict::Held | Verdict::Consumed => {}
-                verdict => panic!("{verdict:?}"),
+                verdict @ (Verdict::Answered | Verdict::Drop(_)) => panic!("{verdict:?}"),
             }
         }
         for emission in self.out.emissions() {

@@ -35,6 +35,8 @@ pub(crate) enum Manner {
     ClosesInHello,
     /// The same, after more segments than are held.
     ClosesAfterManySegments,
+    /// It does nothing out of the ordinary.
+    Browses,
     /// Its hello comes byte by byte.
     InBytes,
     /// Its hello comes in two segments.
@@ -188,6 +190,7 @@ impl<'a> Visitors<'a> {
                 socket.shutdown(std::net::Shutdown::Write)?;
                 return Ok(heard(&mut socket));
             }
+            Manner::Browses => socket.write_all(&hello)?,
             Manner::InBytes => {
                 for byte in &hello {
                     socket.write_all(&[*byte])?;
