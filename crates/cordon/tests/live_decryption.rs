@@ -497,6 +497,10 @@ fn successes() -> Vec<(Site, Client)> {
             Client::Curl(&["--tls-max", "1.2", "--ciphers", "ECDHE-RSA-AES128-GCM-SHA256"]),
         ),
         (
+            at("whole.example", "203.0.113.108", Cert::Good, NGINX),
+            Ours(Manner::Browses),
+        ),
+        (
             at("bytes.example", "203.0.113.101", Cert::Good, NGINX),
             Ours(Manner::InBytes),
         ),
