@@ -8,6 +8,7 @@ mod lab;
 mod sites;
 
 use std::{
+    fmt::Write as _,
     fs,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -90,7 +91,7 @@ fn write_pages(lab: &Lab) -> Outcome<()> {
     let mut page = PAGE.to_owned();
     for number in 0..IMAGES {
         fs::write(folder.join(format!("{number}.gif")), PIXEL)?;
-        page.push_str(&format!("<img src=\"{number}.gif\">"));
+        write!(page, "<img src=\"{number}.gif\">")?;
     }
     fs::write(folder.join("page.html"), page)?;
     // nginx serves it as a user of its own.
@@ -166,7 +167,7 @@ impl<'a> Browser<'a> {
             .spawn()?;
         let window = Window(child);
         let mut last = String::new();
-        let shown = within(Duration::from_secs(60), title, || {
+        let shown = within(Duration::from_mins(1), title, || {
             last = self.titles().unwrap_or_default();
             last.contains(&format!("\"title\": \"{title}\""))
         });
