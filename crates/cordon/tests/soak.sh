@@ -124,8 +124,18 @@ await "the web server" on_client curl -sSf --max-time 2 -o /dev/null 'http://[fd
 await "the DNS server" on_client dig @10.0.0.2 example.org +tries=1 +time=1
 await "the DNS server" on_client dig @fd00::2 example.org +tcp +tries=1 +time=1
 await sshd ssh 10.0.0.2 true
-await iperf3 on_client iperf3 -c 10.0.0.2 -n 1M
+await iperf3 stream -n 1M
 
+# An iperf3 that has not let go of its last client yet refuses the next one: that is no fault of what lies between.
+stream() {
+	tries=0
+	until said=$(on_client iperf3 -c 10.0.0.2 "$@" 2>&1); do
+		tries=$((tries + 1))
+		case $said in *"server is busy"*) [ $tries -lt 50 ] && sleep 0.1 && continue ;; esac
+		echo "$said" >&2
+		return 1
+	done
+}
 copy() {
 	ssh 10.0.0.2 "cat >/dev/null; cat $dir/www/page" <"$dir/www/page" | cmp - "$dir/www/page"
 }
@@ -155,8 +165,8 @@ again dig6 on_client dig @fd00::2 example.org aaaa +tries=1 +time=5
 again listed on_client sh -c 'dig @10.0.0.2 listed.example +short +tries=1 +time=5 | grep -q 192.0.2.1'
 again ping on_client ping -q -i 0.05 -c 20 -W 5 10.0.0.2
 again ping6 on_client ping -q -i 0.05 -c 20 -s 4000 -W 5 fd00::2
-again iperf3 on_client iperf3 -c 10.0.0.2 -t 5
-again iperf3-udp on_client iperf3 -c 10.0.0.2 -u -b 20M -t 5 -p 5202
+again iperf3 stream -t 5
+again iperf3-udp stream -u -b 20M -t 5 -p 5202
 again ssh ssh 10.0.0.2 true
 again ssh-copy copy
 # One session that stays open throughout, changes its keys all the while, and must not miss a beat.
