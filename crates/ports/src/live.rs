@@ -1,4 +1,5 @@
-//! Live interfaces on Linux: frames in and out through rings shared with the kernel (`AF_PACKET`).
+//! Live interfaces on Linux: frames in and out through rings shared with the kernel (`AF_PACKET`; between two
+//! interfaces also `AF_XDP`, [`XdpWire`]).
 //!
 //! Frames of a network are an attacker's; the kernel's descriptions of them are not, but are checked
 //! against the slot they describe all the same. Nothing here waits except [`Waiter::wait`], and nothing
@@ -23,6 +24,7 @@ mod transmit;
 mod vigil;
 mod wait;
 mod watch;
+mod xdp;
 
 pub use burst::{Burst, LiveFrame};
 pub use carrier::{CarrierAction, CarrierRelay, End, SETTLE};
@@ -40,3 +42,4 @@ pub use transmit::{Sender, SenderCounters, TransmitDrop};
 pub use vigil::Vigil;
 pub use wait::{Ready, Waiter, Waker};
 pub use watch::{LinkEvent, LinkState, LinkWatch};
+pub use xdp::{XdpCounters, XdpMode, XdpWire};

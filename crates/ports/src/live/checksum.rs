@@ -27,7 +27,7 @@ pub fn finish_checksum(frame: &mut [u8], state: ChecksumState) -> bool {
 }
 
 /// The sum of 16-bit words in one's complement (RFC 1071).
-fn folded(bytes: &[u8]) -> u16 {
+pub(super) fn folded(bytes: &[u8]) -> u16 {
     let mut sum = 0_u64;
     for pair in bytes.chunks(2) {
         let word = match *pair {

@@ -34,6 +34,11 @@ unsafe impl Plain for libc::tpacket_stats {}
 // SAFETY: a C struct of integers.
 unsafe impl Plain for libc::packet_mreq {}
 
+// SAFETY: a C struct of integers.
+unsafe impl Plain for libc::xdp_umem_reg {}
+// SAFETY: a C struct of integers.
+unsafe impl Plain for libc::xdp_mmap_offsets {}
+
 fn checked(result: c_int) -> io::Result<c_int> {
     if result < 0 {
         Err(io::Error::last_os_error())
@@ -158,6 +163,29 @@ pub(super) fn bound_index(fd: &OwnedFd) -> io::Result<c_int> {
     // SAFETY: the kernel writes at most `length` bytes of an address.
     checked(unsafe { libc::getsockname(fd.as_raw_fd(), (&raw mut address).cast(), &raw mut length) })?;
     Ok(address.sll_ifindex)
+}
+
+/// Ties an XDP socket to a queue of an interface; with `first` it shares that one's memory and manner.
+pub(super) fn bind_xdp(
+    fd: &OwnedFd,
+    interface: u32,
+    queue: u32,
+    first: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let address = libc::sockaddr_xdp {
+        sxdp_family: libc::AF_XDP as u16,
+        sxdp_flags: match first {
+            None => libc::XDP_USE_NEED_WAKEUP,
+            Some(_) => libc::XDP_SHARED_UMEM,
+        },
+        sxdp_ifindex: interface,
+        sxdp_queue_id: queue,
+        sxdp_shared_umem_fd: first.map_or(0, |first| first.as_raw_fd().cast_unsigned()),
+    };
+    let (at, length) = ((&raw const address).cast(), length_of::<libc::sockaddr_xdp>());
+    // SAFETY: `at` points to a live address of that length.
+    checked(unsafe { libc::bind(fd.as_raw_fd(), at, length) })?;
+    Ok(())
 }
 
 /// Ties a netlink socket to multicast groups.

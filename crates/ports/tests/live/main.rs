@@ -12,3 +12,4 @@
 mod lab;
 mod ports;
 mod wire;
+mod xdp;

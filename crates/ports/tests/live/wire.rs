@@ -23,7 +23,7 @@ fn udp(namespace: &Namespace, address: &str) -> UdpSocket {
 }
 
 /// Sends `count` datagrams of `length` bytes one by one, each after the echo of the last.
-fn echo(lab: &Lab, client: &str, server: &str, count: usize, length: usize) {
+pub(crate) fn echo(lab: &Lab, client: &str, server: &str, count: usize, length: usize) {
     let (here, there) = (udp(&lab.client, client), udp(&lab.server, server));
     here.connect(there.local_addr().unwrap()).unwrap();
     let mut buffer = vec![0; length + 1];
@@ -38,7 +38,7 @@ fn echo(lab: &Lab, client: &str, server: &str, count: usize, length: usize) {
 }
 
 /// Sends `length` bytes over one TCP connection; the server has checked every one.
-fn bulk(lab: &Lab, server: &str, length: usize) {
+pub(crate) fn bulk(lab: &Lab, server: &str, length: usize) {
     const PATTERN: usize = 251;
     let listener = lab.server.run(|| TcpListener::bind(server).unwrap()).unwrap();
     let data: Vec<u8> = (0..length).map(|at| (at % PATTERN) as u8).collect();
