@@ -108,6 +108,16 @@ ssh() {
 	on_client ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
 		-o LogLevel=ERROR -o ConnectTimeout=10 -i "$dir/user" "root@$to" "$@"
 }
+# An iperf3 that has not let go of its last client yet refuses the next one: that is no fault of what lies between.
+stream() {
+	busy=0
+	until said=$(on_client iperf3 -c 10.0.0.2 "$@" 2>&1); do
+		busy=$((busy + 1))
+		case $said in *"server is busy"*) [ $busy -lt 50 ] && sleep 0.1 && continue ;; esac
+		echo "$said" >&2
+		return 1
+	done
+}
 # What listens late must not look like what the firewall has cut.
 await() {
 	what=$1 tries=0
@@ -126,16 +136,6 @@ await "the DNS server" on_client dig @fd00::2 example.org +tcp +tries=1 +time=1
 await sshd ssh 10.0.0.2 true
 await iperf3 stream -n 1M
 
-# An iperf3 that has not let go of its last client yet refuses the next one: that is no fault of what lies between.
-stream() {
-	tries=0
-	until said=$(on_client iperf3 -c 10.0.0.2 "$@" 2>&1); do
-		tries=$((tries + 1))
-		case $said in *"server is busy"*) [ $tries -lt 50 ] && sleep 0.1 && continue ;; esac
-		echo "$said" >&2
-		return 1
-	done
-}
 copy() {
 	ssh 10.0.0.2 "cat >/dev/null; cat $dir/www/page" <"$dir/www/page" | cmp - "$dir/www/page"
 }
