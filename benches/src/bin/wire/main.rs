@@ -1,5 +1,5 @@
 //! cordon on the wire, beside what else could be in its place: the kernel's bridge, the kernel as a router with a
-//! stateful packet filter, and cordon's ports with no engine between them.
+//! stateful packet filter, a forwarder between XDP sockets, and cordon's ports with no engine between them.
 //!
 //! Client, firewall and server are network namespaces with veth pairs between them, offloads as they are
 //! by default. Needs root. `wire TCP trip` measures only what has such a word in its name; `wire forward LAN WAN
@@ -30,7 +30,7 @@ use packet::{
     build::{Ends, ethernet_udp},
 };
 use ports::live::{
-    Interface, Namespace, Offload, OpenOptions, PacketSocket, Receiver, Sender, Vigil, Waiter, Waker,
+    Interface, Namespace, Offload, OpenOptions, PacketSocket, Receiver, Sender, Vigil, Waiter, Waker, XdpWire,
 };
 use rustix::thread::{CpuSet, sched_setaffinity};
 
@@ -63,15 +63,18 @@ enum Between {
     Bridge,
     /// The kernel routes, and its packet filter follows connections.
     Nftables,
+    /// A forwarder between XDP sockets, which copies nothing and looks at nothing but checksums.
+    Xdp,
     /// The ports, with no engine.
     Ports,
     /// `cordon run`, everything inspected.
     Cordon,
 }
 
-const ALL: [Between; 4] = [
+const ALL: [Between; 5] = [
     Between::Bridge,
     Between::Nftables,
+    Between::Xdp,
     Between::Ports,
     Between::Cordon,
 ];
@@ -81,7 +84,7 @@ impl Between {
     fn server(self) -> &'static str {
         match self {
             Self::Nftables => "10.0.2.1:9999",
-            Self::Bridge | Self::Ports | Self::Cordon => "10.0.0.2:9999",
+            Self::Bridge | Self::Xdp | Self::Ports | Self::Cordon => "10.0.0.2:9999",
         }
     }
 }
@@ -113,7 +116,10 @@ const LINES: [Line; 8] = [
 /// Medians of all rounds; in each round all are measured in turn, so that what else the machine does meets all of
 /// them. Beside it the median of the ratios to the bridge.
 fn compare(words: &[&str]) {
-    println!("{:<38}    bridge  nftables     ports    cordon", "through");
+    println!(
+        "{:<38}    bridge  nftables       xdp     ports    cordon",
+        "through"
+    );
     let lab = Lab::new();
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));
     for (name, measure) in LINES.into_iter().filter(|(name, _)| wanted(name)) {
@@ -154,16 +160,15 @@ fn pump(from: &mut Receiver, to: &mut Sender) -> usize {
     burst.len()
 }
 
-fn forward(mut ports: [PacketSocket; 2], waker: &Waker, enough: impl Fn() -> bool) -> [PacketSocket; 2] {
-    let [lan, wan] = &mut ports;
-    let mut waiter = Waiter::new(waker, &[lan.rx.as_fd(), wan.rx.as_fd()]);
+/// Has `turn` done until it is enough; it says how many frames there were.
+fn keep_up(mut waiter: Waiter, mut turn: impl FnMut() -> usize, enough: impl Fn() -> bool) {
     // As a worker of cordon: a thread that moves overtakes itself.
     let mut core = CpuSet::new();
     core.set(0);
     sched_setaffinity(None, &core).expect("a core");
     let (mut vigil, start) = (Vigil::default(), Instant::now());
     while !enough() {
-        let frames = pump(&mut lan.rx, &mut wan.tx) + pump(&mut wan.rx, &mut lan.tx);
+        let frames = turn();
         let now = Timestamp::ZERO.saturating_add(start.elapsed());
         if frames > 0 {
             vigil.found(now);
@@ -173,6 +178,13 @@ fn forward(mut ports: [PacketSocket; 2], waker: &Waker, enough: impl Fn() -> boo
             waiter.wait(Some(Duration::from_millis(100))).expect("a wait");
         }
     }
+}
+
+fn forward(mut ports: [PacketSocket; 2], waker: &Waker, enough: impl Fn() -> bool) -> [PacketSocket; 2] {
+    let [lan, wan] = &mut ports;
+    let waiter = Waiter::new(waker, &[lan.rx.as_fd(), wan.rx.as_fd()]);
+    let turn = || pump(&mut lan.rx, &mut wan.tx) + pump(&mut wan.rx, &mut lan.tx);
+    keep_up(waiter, turn, enough);
     ports
 }
 
@@ -207,6 +219,7 @@ impl Lab {
         match between {
             Between::Bridge => self.cable.with_bridge(measure).expect("a bridge"),
             Between::Nftables => self.with_nftables(measure),
+            Between::Xdp => self.with_xdp(measure),
             Between::Ports => self.with_ports(measure),
             Between::Cordon => {
                 let mut firewall =
@@ -245,13 +258,34 @@ impl Lab {
         result
     }
 
+    fn with_xdp(&self, measure: impl FnOnce() -> f64) -> f64 {
+        let open = || {
+            let [lan, wan] = ["lan0", "wan0"].map(|name| Interface::find(name).expect("an interface"));
+            XdpWire::open([&lan, &wan]).expect("XDP sockets")
+        };
+        let mut wire = self.cable.firewall.run(open).expect("a thread");
+        Self::while_forwarding(measure, |waker, stop| {
+            let waiter = Waiter::new(waker, &wire.fds());
+            keep_up(waiter, || wire.forward(), || stop.load(Ordering::Relaxed));
+        })
+    }
+
     fn with_ports(&self, measure: impl FnOnce() -> f64) -> f64 {
         let port = |name| open(&self.cable.firewall, name).expect("a port");
         let ports = [port("lan0"), port("wan0")];
+        Self::while_forwarding(measure, |waker, stop| {
+            forward(ports, waker, || stop.load(Ordering::Relaxed));
+        })
+    }
+
+    fn while_forwarding(
+        measure: impl FnOnce() -> f64,
+        forward: impl FnOnce(&Waker, &AtomicBool) + Send,
+    ) -> f64 {
         let waker = Waker::new().expect("a waker");
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
-            scope.spawn(|| forward(ports, &waker, || stop.load(Ordering::Relaxed)));
+            scope.spawn(|| forward(&waker, &stop));
             let result = measure();
             stop.store(true, Ordering::Relaxed);
             waker.wake();
@@ -333,7 +367,9 @@ fn flood_both(lab: &Lab, between: Between) -> (f64, f64) {
             );
             ends.dst_mac = match between {
                 Between::Nftables => lab.router(),
-                Between::Bridge | Between::Ports | Between::Cordon => MacAddr([2, 0, 0, 0, 0, 9]),
+                Between::Bridge | Between::Xdp | Between::Ports | Between::Cordon => {
+                    MacAddr([2, 0, 0, 0, 0, 9])
+                }
             };
             ethernet_udp(&ends, &[0; 18])
         })
