@@ -26,6 +26,8 @@ mod policy;
 mod profile;
 mod rule_bits;
 mod rule_index;
+mod rule_sets;
+mod rule_traits;
 mod security;
 mod service;
 mod service_index;

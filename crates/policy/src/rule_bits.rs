@@ -14,6 +14,11 @@ impl RuleBits {
         Self(vec![0; blocks].into())
     }
 
+    /// An empty set for so many rules.
+    pub(crate) fn for_rules(rules: usize) -> Self {
+        Self::new(rules.div_ceil(64))
+    }
+
     pub(crate) fn from_rules(blocks: usize, rules: impl IntoIterator<Item = usize>) -> Self {
         let mut bits = Self::new(blocks);
         rules.into_iter().for_each(|rule| bits.set(rule, true));
@@ -31,6 +36,19 @@ impl RuleBits {
         self.0.get(block).copied().unwrap_or(0)
     }
 
+    pub(crate) fn contains(&self, rule: usize) -> bool {
+        self.block(rule / 64) & 1 << (rule % 64) != 0
+    }
+
+    /// The rules in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        let blocks = (0..).step_by(64).zip(&self.0).filter(|(_, block)| **block != 0);
+        blocks.flat_map(|(first, &block)| {
+            let bits = (0..64_usize).filter(move |bit| block & 1 << bit != 0);
+            bits.map(move |bit| bit.wrapping_add(first))
+        })
+    }
+
     pub(crate) fn blocks(&self) -> &[Block] {
         &self.0
     }
@@ -41,12 +59,20 @@ impl RuleBits {
 }
 
 /// A set in a [`BitStore`]: where it begins there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct StoredBits(u32);
 
 impl StoredBits {
     /// No rules; every store has it.
     pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn as_raw(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
 }
 
 /// Sparse sets of rules, equal ones stored once, each in one run of words.
@@ -134,6 +160,21 @@ impl BitStore {
             },
             _ => Summary::default(),
         }
+    }
+
+    /// The rules of a set in order; the store holds sets of so many rules.
+    pub(crate) fn rules(&self, set: StoredBits, rules: usize) -> impl Iterator<Item = usize> + '_ {
+        (0..rules.div_ceil(64)).flat_map(move |block| {
+            let bits = self.lone_block(set, block);
+            let places = (0..64_usize).filter(move |bit| bits & 1 << bit != 0);
+            places.map(move |bit| block.wrapping_mul(64).wrapping_add(bit))
+        })
+    }
+
+    /// One block of a set, where no other of the same summary is wanted.
+    pub(crate) fn lone_block(&self, set: StoredBits, block: usize) -> Block {
+        #[expect(clippy::cast_possible_truncation, reason = "below 64")]
+        self.block(self.summary(set, block / 64), (block % 64) as u32)
     }
 
     /// One of the 64 blocks of a summary.

@@ -1,6 +1,6 @@
 //! Which rules accept a port.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use packet::IpProtocol;
 
@@ -17,6 +17,22 @@ pub(crate) struct Services {
     tcp: Vec<StoredBits>,
     udp: Vec<StoredBits>,
     store: BitStore,
+}
+
+/// Ports fall into eight classes, those with the same rules into the same; a bit for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PortClasses(pub(crate) u8);
+
+impl PortClasses {
+    const ALL: Self = Self(u8::MAX);
+    const NONE: Self = Self(0);
+
+    /// The one class of a port with this set.
+    #[inline]
+    pub(crate) fn of(set: StoredBits) -> Self {
+        // Sets lie wherever the one before ends: multiplied, any bits of their places are as good as others.
+        Self(1 << (set.as_raw().wrapping_mul(0x9e37_79b1) >> 29))
+    }
 }
 
 /// How many ports a protocol has.
@@ -65,6 +81,25 @@ impl Services {
         }
     }
 
+    /// The classes of the ports that each of so many rules accepts.
+    pub(crate) fn classes_of_rules(&self, rules: usize) -> Vec<PortClasses> {
+        let mut classes = vec![PortClasses::NONE; rules];
+        let sets: BTreeSet<StoredBits> = self.tcp.iter().chain(&self.udp).copied().collect();
+        for set in sets {
+            for rule in self.store.rules(set, rules) {
+                if let Some(classes) = classes.get_mut(rule) {
+                    classes.0 |= PortClasses::of(set).0;
+                }
+            }
+        }
+        for rule in self.any.iter() {
+            if let Some(classes) = classes.get_mut(rule) {
+                *classes = PortClasses::ALL;
+            }
+        }
+        classes
+    }
+
     /// The set for a port.
     pub(crate) fn set(&self, protocol: IpProtocol, dport: u16) -> StoredBits {
         let sets = match protocol {
@@ -73,6 +108,16 @@ impl Services {
             _ => &[],
         };
         sets.get(usize::from(dport)).copied().unwrap_or(StoredBits::NONE)
+    }
+
+    /// Whether a rule accepts the port.
+    pub(crate) fn accepts(&self, set: StoredBits, rule: usize) -> bool {
+        self.lone_block(set, rule / 64) & 1 << (rule % 64) != 0
+    }
+
+    /// The same as [`Services::block`] where no other block of the same summary is wanted.
+    pub(crate) fn lone_block(&self, set: StoredBits, block: usize) -> Block {
+        self.any.block(block) | self.store.lone_block(set, block)
     }
 
     /// The rules of a block that accept the port.
