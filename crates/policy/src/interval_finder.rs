@@ -35,7 +35,7 @@ macro_rules! number {
 number!(u32, u128);
 
 /// Starts that a bucket may hold without being cut again.
-const FEW: usize = 16;
+const FEW: usize = 8;
 /// How often buckets are cut at most. Each time, there are half as many new ones as starts.
 const DEEPEST: usize = 4;
 
@@ -141,9 +141,10 @@ impl<A: Number> Finder<A> {
         before(slot)..before(slot.saturating_add(1))
     }
 
-    /// The number of the last start that is not behind `address`; of the starts that this was made for.
+    /// The number of the last start that is not behind `address`; of the starts that this was made for, each
+    /// beside its value.
     #[inline]
-    pub(crate) fn last_not_behind(&self, starts: &[A], address: A) -> Option<usize> {
+    pub(crate) fn last_not_behind<V>(&self, starts: &[(A, V)], address: A) -> Option<usize> {
         let mut number = 0;
         // Without a cut there is one start at most.
         let mut in_front = starts.len();
@@ -160,10 +161,18 @@ impl<A: Number> Finder<A> {
                 continue;
             }
             let range = self.bucket(slot);
-            let within = starts.get(range.clone())?;
-            in_front = range
-                .start
-                .saturating_add(within.partition_point(|&start| start <= address));
+            let few = starts.get(range.start..range.start.saturating_add(FEW));
+            let within = match few {
+                // Starts behind the bucket are behind the address as well. Always as many steps, and no branch:
+                // which start it is nobody could predict.
+                Some(few) if range.len() <= FEW => {
+                    few.iter().map(|(start, _)| usize::from(*start <= address)).sum()
+                }
+                _ => starts
+                    .get(range.clone())?
+                    .partition_point(|(start, _)| *start <= address),
+            };
+            in_front = range.start.saturating_add(within);
             break;
         }
         in_front.checked_sub(1)
@@ -199,9 +208,10 @@ mod tests {
             .chain(starts.into_iter().filter(|start| *start > A::ZERO))
             .collect();
         let finder = Finder::new(&starts);
+        let pairs: Vec<(A, ())> = starts.iter().map(|&start| (start, ())).collect();
         for &probe in probes.iter().chain(&starts) {
             let wanted = starts.partition_point(|&start| start <= probe).checked_sub(1);
-            assert_eq!(finder.last_not_behind(&starts, probe), wanted);
+            assert_eq!(finder.last_not_behind(&pairs, probe), wanted);
         }
     }
 

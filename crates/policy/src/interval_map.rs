@@ -27,9 +27,8 @@ pub(crate) struct IntervalMap<V> {
 
 #[derive(Clone, Debug)]
 struct Intervals<A, V> {
-    /// Where intervals begin; the first at 0.
-    starts: Vec<A>,
-    values: Vec<V>,
+    /// Where intervals begin, the first at 0, and their values: who finds the one has the other in the cache.
+    intervals: Vec<(A, V)>,
     finder: Finder<A>,
 }
 
@@ -71,8 +70,7 @@ impl<A: Number, V: PartialEq> Intervals<A, V> {
         }
         changes.sort_unstable();
         let mut intervals = Self {
-            starts: Vec::new(),
-            values: Vec::new(),
+            intervals: Vec::new(),
             finder: Finder::new(&[]),
         };
         if changes.first().is_none_or(|change| change.1 > A::ZERO) {
@@ -90,22 +88,21 @@ impl<A: Number, V: PartialEq> Intervals<A, V> {
                 intervals.push(start, sweep.value());
             }
         }
-        intervals.starts.shrink_to_fit();
-        intervals.values.shrink_to_fit();
-        intervals.finder = Finder::new(&intervals.starts);
+        intervals.intervals.shrink_to_fit();
+        let starts: Vec<A> = intervals.intervals.iter().map(|&(start, _)| start).collect();
+        intervals.finder = Finder::new(&starts);
         intervals
     }
 
     fn push(&mut self, start: A, value: V) {
-        if self.values.last() != Some(&value) {
-            self.starts.push(start);
-            self.values.push(value);
+        if self.intervals.last().is_none_or(|(_, last)| *last != value) {
+            self.intervals.push((start, value));
         }
     }
 
     fn get(&self, address: A) -> Option<&V> {
-        self.values
-            .get(self.finder.last_not_behind(&self.starts, address)?)
+        let at = self.finder.last_not_behind(&self.intervals, address)?;
+        self.intervals.get(at).map(|(_, value)| value)
     }
 }
 

@@ -72,15 +72,19 @@ impl Few {
 
     /// `named` lists no more than [`RuleSets::LONGEST`].
     fn fill(&mut self, side: &Side, named: &Named, session: Traits) {
+        let Self { rules, len } = self;
+        // Kept apart from the rules, or every step would wait for the store of the one before.
+        let mut end = 0_usize;
         for &set in named {
             for listed in side.sets.list(set) {
                 // Not a branch: which rules may accept is beyond what a processor can predict.
-                if let Some(slot) = self.rules.get_mut(self.len % RuleSets::LONGEST) {
+                if let Some(slot) = rules.get_mut(end % RuleSets::LONGEST) {
                     *slot = listed.rule();
                 }
-                self.len = self.len.wrapping_add(usize::from(listed.may_accept(session)));
+                end = end.wrapping_add(usize::from(listed.may_accept(session)));
             }
         }
+        *len = end;
         if named.len() > 1 {
             self.sort();
         }
