@@ -55,6 +55,18 @@ fn the_newest_come_first_and_can_be_chosen() {
 }
 
 #[test]
+fn every_line_is_a_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(folder.path(), LogLimits::default());
+    store.store(&symbols(), vec![record(1, "a"), record(2, "a")]);
+    store.stop();
+    let segment = segments::list(&segments::folder_of(folder.path(), LogType::System)).unwrap();
+    let text = fs::read_to_string(&segment[0].path).unwrap();
+    let numbers: Vec<Option<u64>> = text.lines().map(|line| segments::seqno_of(line.as_bytes())).collect();
+    assert_eq!(numbers, [Some(1), Some(2)]);
+}
+
+#[test]
 fn numbers_go_on_after_a_restart_and_half_a_line_is_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, _) = open(folder.path(), LogLimits::default());

@@ -138,7 +138,6 @@ impl Type {
         }
         self.records = self.records.saturating_add(1);
         record.write_json(view, &mut self.lines);
-        self.lines.push(b'\n');
     }
 
     /// Appends the lines gathered. What could not be written whole is taken back, so that no line is half there.
