@@ -62,7 +62,10 @@ fn every_line_is_a_record() {
     store.stop();
     let segment = segments::list(&segments::folder_of(folder.path(), LogType::System)).unwrap();
     let text = fs::read_to_string(&segment[0].path).unwrap();
-    let numbers: Vec<Option<u64>> = text.lines().map(|line| segments::seqno_of(line.as_bytes())).collect();
+    let numbers: Vec<Option<u64>> = text
+        .lines()
+        .map(|line| segments::seqno_of(line.as_bytes()))
+        .collect();
     assert_eq!(numbers, [Some(1), Some(2)]);
 }
 
