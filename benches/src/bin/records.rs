@@ -235,7 +235,7 @@ fn entry(number: u16, names: &TagNames) -> MatchListEntry {
         2..6 => format!("( addr.dst in 203.0.{number}.0/24 ) and not ( action eq allow )"),
         6..10 => format!("( app eq ssh ) and ( port.dst neq {number} )"),
         10..13 => format!("( zone.src eq guest-{number} ) or ( zone.dst eq guest-{number} )"),
-        _ => format!("( bytes geq {}000000000 ) and ( proto eq tcp )", number),
+        _ => format!("( bytes geq {number}000000000 ) and ( proto eq tcp )"),
     };
     let (filter, _) = Filter::parse(&filter, LogType::Traffic).expect("a filter");
     MatchListEntry {
