@@ -29,4 +29,4 @@ mod upgrade;
 pub use application::Application;
 pub use detector::{AppDetector, Ports, Recognition};
 pub use server_name::{NameSearch, ServerNameFinder};
-pub use upgrade::{Opener, Upgrade, UpgradeWatch};
+pub use upgrade::{AskedHost, UpgradeWatch};
