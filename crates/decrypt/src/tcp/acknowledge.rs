@@ -124,6 +124,7 @@ impl Sender {
         self.max_window = self.max_window.max(ack.window);
         if self.edge > self.next {
             self.window_probes = 0;
+            self.closed_since = None;
         }
         moved
     }

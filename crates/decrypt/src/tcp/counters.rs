@@ -19,6 +19,8 @@ pub struct Counters {
     pub undone: u64,
     /// Probes of a closed window.
     pub window_probes: u64,
+    /// Peers given up whose window stayed closed.
+    pub closed_windows: u64,
     /// Segments outside the window, of an old timestamp or with an impossible acknowledgment.
     pub unacceptable: u64,
     /// Challenge ACKs sent (RFC 5961).

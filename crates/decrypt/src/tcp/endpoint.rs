@@ -6,7 +6,7 @@ use packet::Timestamp;
 
 use super::{
     Counters, SynOptions, Taking, delayed_ack::DelayedAck, path_mtu::PathMtu, receiver::Receiver,
-    sender::Sender, sequence,
+    sender::Sender, sequence, timers::Patience,
 };
 
 /// How the connection stands.
@@ -65,7 +65,7 @@ pub struct Endpoint {
     pub(super) quiet_until: Timestamp,
     /// When data last moved in either direction.
     pub(super) progress: Timestamp,
-    pub(super) give_up_after: Duration,
+    pub(super) patience: Patience,
     pub(super) counters: Counters,
 }
 
@@ -121,7 +121,10 @@ impl Endpoint {
             gave_up: false,
             quiet_until: now,
             progress: now,
-            give_up_after: limits.give_up_after,
+            patience: Patience {
+                silence: limits.give_up_after,
+                closed_window: limits.closed_window,
+            },
             counters: Counters::default(),
         }
     }

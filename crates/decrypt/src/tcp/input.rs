@@ -22,9 +22,11 @@ const ASSUMED_RTT: Duration = Duration::from_millis(100);
 
 impl Endpoint {
     /// Takes a segment of the peer's whose checksum was right; what does not fit the connection changes nothing.
-    pub fn receive(&mut self, now: Timestamp, segment: &SegmentIn<'_>) {
+    /// `true`: sequence and acknowledgment number are the connection's, which nobody knows who does not see it
+    /// (RFC 5961 §5).
+    pub fn receive(&mut self, now: Timestamp, segment: &SegmentIn<'_>) -> bool {
         if self.life != Life::Open {
-            return;
+            return false;
         }
         let options = SegmentOptions::parse(segment.options);
         let stamps = options.timestamps.filter(|_| self.recent.is_some());
@@ -32,14 +34,16 @@ impl Endpoint {
         let seq = sequence::near(next, segment.seq);
 
         if segment.flags.rst() {
-            return self.receive_reset(now, seq);
+            self.receive_reset(now, seq);
+            return false;
         }
         let length = sequence::length(segment.payload.len()) + u64::from(segment.flags.fin());
         if let (Some((stamp, _)), Some(recent)) = (stamps, self.recent)
             && is_before(stamp, recent.stamp)
             && now.saturating_since(recent.at) < STAMP_LIFETIME
         {
-            return self.refuse(now, seq, segment, length);
+            self.refuse(now, seq, segment, length);
+            return false;
         }
         let edge = self.receiver.edge();
         let fits = if length == 0 {
@@ -48,19 +52,22 @@ impl Endpoint {
             seq < edge && seq + length > next
         };
         if !fits {
-            return self.refuse(now, seq, segment, length);
+            self.refuse(now, seq, segment, length);
+            return false;
         }
         if segment.flags.syn() {
-            return self.challenge(now);
+            self.challenge(now);
+            return false;
         }
         if !segment.flags.ack() {
-            return;
+            return false;
         }
         let number = sequence::near(self.sender.una, segment.ack);
         let oldest = self.sender.una.saturating_sub(self.sender.max_window);
         if number > self.sender.next || number < oldest {
             self.counters.unacceptable += 1;
-            return self.challenge(now);
+            self.challenge(now);
+            return false;
         }
         if let (Some((stamp, _)), Some(recent)) = (stamps, &mut self.recent)
             && seq <= self.acknowledged
@@ -89,6 +96,7 @@ impl Endpoint {
         if length > 0 {
             self.receive_data(now, seq, segment);
         }
+        true
     }
 
     fn receive_data(&mut self, now: Timestamp, seq: u64, segment: &SegmentIn<'_>) {

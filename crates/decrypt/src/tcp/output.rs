@@ -23,7 +23,7 @@ impl Endpoint {
             Life::Resetting => return self.send_reset(now, emit),
             Life::Reset | Life::ResetByPeer => return,
         }
-        if self.sender.expire(now, self.give_up_after, &mut self.counters) {
+        if self.sender.expire(now, self.patience, &mut self.counters) {
             self.gave_up = true;
             self.reset();
             return self.send_reset(now, emit);

@@ -96,6 +96,8 @@ pub struct Limits {
     /// How long the peer may leave what was sent, or a probe of its closed window, unanswered
     /// (RFC 9293 §3.8.3 asks for at least 100 s).
     pub give_up_after: Duration,
+    /// How long the peer may keep its window closed, though it answers every probe.
+    pub closed_window: Duration,
 }
 
 impl Default for Limits {
@@ -104,6 +106,7 @@ impl Default for Limits {
             send_buffer: 4 << 20,
             receive_buffer: 4 << 20,
             give_up_after: Duration::from_secs(100),
+            closed_window: Duration::from_mins(15),
         }
     }
 }

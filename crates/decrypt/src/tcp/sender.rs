@@ -75,6 +75,8 @@ pub(super) struct Sender {
     /// Since when the peer has owed an answer.
     pub(super) waiting_since: Option<Timestamp>,
     pub(super) window_probes: u32,
+    /// Since when the peer's window has been probed and stayed closed.
+    pub(super) closed_since: Option<Timestamp>,
     pub(super) sack: bool,
     limit: usize,
 }
@@ -115,6 +117,7 @@ impl Sender {
             last_sent: now,
             waiting_since: None,
             window_probes: 0,
+            closed_since: None,
             sack,
             limit,
         }
@@ -195,6 +198,7 @@ impl Sender {
         self.fin = self.fin.filter(|&fin| fin < self.next);
         self.timer = None;
         self.waiting_since = None;
+        self.closed_since = None;
     }
 
     #[cfg(test)]

@@ -181,6 +181,19 @@ fn a_reader_that_sleeps_stops_the_sender_and_wakes_it() {
 }
 
 #[test]
+fn a_reader_that_never_wakes_is_given_up() {
+    let mut simulation = Simulation::new(1, Path::GOOD, syn(|_| {}));
+    simulation.to_write = [5_000_000, 0];
+    simulation.reads = [0, 0];
+    assert!(!simulation.run(Duration::from_mins(14), |simulation| simulation.ends[0].gave_up()));
+    assert!(simulation.run(Duration::from_mins(4), |simulation| simulation.ends[0].gave_up()));
+    let counters = simulation.ends[0].counters();
+    assert_eq!(counters.closed_windows, 1, "{counters:?}");
+    simulation.run(ms(200), |_| false);
+    assert!(simulation.ends[1].was_reset());
+}
+
+#[test]
 fn a_reader_that_sips_keeps_the_window_open() {
     let mut simulation = Simulation::new(1, Path::GOOD, syn(|_| {}));
     simulation.to_write = [1_000_000, 0];

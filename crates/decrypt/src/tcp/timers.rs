@@ -29,6 +29,16 @@ pub(super) enum Timer {
     Window,
 }
 
+/// How long a peer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// That answers nothing.
+    pub(super) silence: Duration,
+    /// That answers, and takes nothing. RFC 9293 §3.8.6.1 would have it probed for ever; then whoever says that
+    /// its window is closed holds what others wrote for it as long as it likes.
+    pub(super) closed_window: Duration,
+}
+
 impl Sender {
     /// Sets the timer; `late` is how long until a piece that is late counts as lost.
     pub(super) fn arm(&mut self, now: Timestamp, late: Option<Duration>) {
@@ -89,19 +99,14 @@ impl Sender {
     }
 
     /// Acts on the timer if it is over; whether the peer is to be given up.
-    pub(super) fn expire(
-        &mut self,
-        now: Timestamp,
-        give_up_after: Duration,
-        counters: &mut Counters,
-    ) -> bool {
+    pub(super) fn expire(&mut self, now: Timestamp, patience: Patience, counters: &mut Counters) -> bool {
         let Some((timer, _)) = self.timer.filter(|&(_, at)| at <= now) else {
             return false;
         };
         self.timer = None;
         match timer {
             Timer::Retransmission => {
-                if self.is_hopeless(now, give_up_after) {
+                if self.is_hopeless(now, patience) {
                     return true;
                 }
                 self.time_out(now, counters);
@@ -125,7 +130,12 @@ impl Sender {
                 self.arm(now, late);
             }
             Timer::Window => {
-                if self.is_hopeless(now, give_up_after) {
+                let closed = *self.closed_since.get_or_insert(now);
+                if now.saturating_since(closed) >= patience.closed_window {
+                    counters.closed_windows += 1;
+                    return true;
+                }
+                if self.is_hopeless(now, patience) {
                     return true;
                 }
                 counters.window_probes += 1;
@@ -138,9 +148,9 @@ impl Sender {
         false
     }
 
-    fn is_hopeless(&self, now: Timestamp, give_up_after: Duration) -> bool {
+    fn is_hopeless(&self, now: Timestamp, patience: Patience) -> bool {
         self.waiting_since
-            .is_some_and(|since| now.saturating_since(since) >= give_up_after)
+            .is_some_and(|since| now.saturating_since(since) >= patience.silence)
     }
 
     fn time_out(&mut self, now: Timestamp, counters: &mut Counters) {
