@@ -203,7 +203,15 @@ fn alert_received(leg: Leg, alert: AlertDescription, seen: Circumstances) -> Fai
     let name = alert_name(alert);
     let (class, index) = match alert {
         Alert::CertificateRequired => return Failure::client_certificate(),
-        Alert::HandshakeFailure if leg == Leg::Server && seen.client_certificate_requested => {
+        // It was shown none.
+        Alert::HandshakeFailure
+        | Alert::BadCertificate
+        | Alert::NoCertificate
+        | Alert::UnknownCA
+        | Alert::CertificateUnknown
+        | Alert::AccessDenied
+            if leg == Leg::Server && seen.client_certificate_requested =>
+        {
             return Failure::client_certificate();
         }
         Alert::BadCertificate

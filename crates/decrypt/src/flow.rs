@@ -29,6 +29,8 @@ pub struct Flow {
     facts: Option<Facts>,
     /// When the stage it is in has lasted too long.
     limit: Option<Timestamp>,
+    /// The server may have to answer first what was said before TLS.
+    answering: bool,
 }
 
 #[derive(Debug)]
@@ -83,12 +85,20 @@ impl Flow {
             ending: None,
             facts: None,
             limit: None,
+            answering: false,
         }
     }
 
-    /// Takes a segment that the host on `leg` sent. Nothing is carried on before [`Flow::turn`].
-    pub fn segment(&mut self, now: Timestamp, leg: Leg, segment: &SegmentIn<'_>) {
-        self.end_mut(leg).tcp.receive(now, segment);
+    /// The client has spoken in the clear before: what the server still answers to that goes through as it is, until
+    /// the server's TLS begins.
+    pub fn answers_first(&mut self) {
+        self.answering = true;
+    }
+
+    /// Takes a segment that the host on `leg` sent. Nothing is carried on before [`Flow::turn`]. `true`: its numbers
+    /// are the connection's ([`Endpoint::receive`]).
+    pub fn segment(&mut self, now: Timestamp, leg: Leg, segment: &SegmentIn<'_>) -> bool {
+        self.end_mut(leg).tcp.receive(now, segment)
     }
 
     /// A router could not pass on a segment that left by `leg`: it takes `mtu` bytes of IP, and quotes `seq`.
@@ -161,7 +171,7 @@ impl Flow {
         emit: &mut dyn FnMut(Leg, &SegmentOut<'_>),
     ) {
         while self.carry(tap) {}
-        self.settle(now);
+        self.settle(now, tap);
         for (leg, end) in [(Leg::Client, &mut self.client), (Leg::Server, &mut self.server)] {
             if !end.mute {
                 end.tcp.poll(now, cutting, &mut |out| emit(leg, out));
@@ -180,9 +190,14 @@ impl Flow {
             }
             Stage::Tls(relay) => {
                 let mut moved = false;
+                if self.answering {
+                    let (passed, answered) = pass_answers(&mut self.server.tcp, &mut self.client.tcp);
+                    moved |= passed > 0 || answered;
+                    self.answering = !answered;
+                }
                 for (leg, end) in [(Leg::Client, &mut self.client), (Leg::Server, &mut self.server)] {
                     let [readable, _] = end.tcp.readable();
-                    if !readable.is_empty() {
+                    if !readable.is_empty() && !(leg == Leg::Server && self.answering) {
                         let taken = relay.receive(leg, readable, tap);
                         end.tcp.consume(taken);
                         moved |= taken > 0;
@@ -203,14 +218,14 @@ impl Flow {
     }
 
     /// Passes on what ends a connection.
-    fn settle(&mut self, now: Timestamp) {
+    fn settle(&mut self, now: Timestamp, tap: &mut dyn Tap) {
         if let Some(limit) = self.limit
             && now >= limit
         {
             self.run_out();
         }
         for leg in [Leg::Client, Leg::Server] {
-            self.pass_on_end(now, leg);
+            self.pass_on_end(now, leg, tap);
         }
         if let Stage::Tls(relay) = &self.stage {
             for (leg, end) in [(Leg::Client, &mut self.client), (Leg::Server, &mut self.server)] {
@@ -245,7 +260,7 @@ impl Flow {
         }
     }
 
-    fn pass_on_end(&mut self, now: Timestamp, leg: Leg) {
+    fn pass_on_end(&mut self, now: Timestamp, leg: Leg, tap: &mut dyn Tap) {
         let (end, other) = match leg {
             Leg::Client => (&mut self.client, &mut self.server),
             Leg::Server => (&mut self.server, &mut self.client),
@@ -283,7 +298,10 @@ impl Flow {
         if finished && !end.finish_told {
             end.finish_told = true;
             match &mut self.stage {
-                Stage::Tls(relay) => relay.end_of_stream(leg),
+                Stage::Tls(relay) => {
+                    relay.last_words(leg, tap);
+                    relay.end_of_stream(leg);
+                }
                 Stage::Plain | Stage::Deciding | Stage::Ending => other.tcp.finish(),
             }
         }
@@ -363,6 +381,37 @@ impl Flow {
     }
 }
 
+/// Moves what a server says before its TLS begins: how many bytes, and whether it has begun.
+fn pass_answers(server: &mut Endpoint, client: &mut Endpoint) -> (usize, bool) {
+    let [first, rest] = server.readable();
+    let joined = if rest.is_empty() {
+        Cow::Borrowed(first)
+    } else {
+        Cow::Owned([first, rest].concat())
+    };
+    let (length, begins) = before_tls(&joined);
+    let closing = server.peer_closing() && !begins;
+    let answers = joined.get(..length).filter(|_| !closing).unwrap_or(&joined);
+    let written = client.write(answers);
+    let all = written == answers.len();
+    server.consume(written);
+    (written, begins && all)
+}
+
+/// How many bytes stand before a server's first record of TLS, and whether it is there: a handshake that begins with
+/// its hello, or an alert (RFC 8446 §5.1, §6).
+fn before_tls(bytes: &[u8]) -> (usize, bool) {
+    for (at, rest) in (0..bytes.len()).filter_map(|at| Some((at, bytes.get(at..)?))) {
+        let header = rest.first_chunk::<6>().copied();
+        match (header, rest) {
+            (Some([22, 3, 0..=4, _, _, 2] | [21, 3, 0..=4, 0, 2, 1 | 2]), _) => return (at, true),
+            (None, [21 | 22] | [21 | 22, 3] | [21 | 22, 3, 0..=4, ..]) => return (at, false),
+            _ => {}
+        }
+    }
+    (bytes.len(), false)
+}
+
 /// Moves bytes as they are; whether any moved.
 fn splice(from: &mut Endpoint, to: &mut Endpoint) -> bool {
     let [readable, _] = from.readable();
@@ -372,4 +421,31 @@ fn splice(from: &mut Endpoint, to: &mut Endpoint) -> bool {
     let written = to.write(readable);
     from.consume(written);
     written > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::before_tls;
+
+    #[test]
+    fn answers_end_where_tls_begins() {
+        let hello = b"\x16\x03\x03\x00\x7a\x02";
+        let alert = b"\x15\x03\x01\x00\x02\x02\x28";
+        for answer in [
+            &b""[..],
+            b"220 go\r\n",
+            b"S",
+            b"\x05\0\0\x01\x15\x16\x03\x01\x01\xbb",
+        ] {
+            for begins in [&hello[..], alert] {
+                let said = [answer, begins].concat();
+                assert_eq!(before_tls(&said), (answer.len(), true));
+                for cut in 1..6 {
+                    assert_eq!(before_tls(&said[..answer.len() + cut]), (answer.len(), false));
+                }
+            }
+        }
+        assert_eq!(before_tls(b"220 go\r\n"), (8, false));
+        assert_eq!(before_tls(b"\x16\x04"), (2, false));
+    }
 }

@@ -270,29 +270,63 @@ fn asks_for_certificate(
     ServerConnection::new(Arc::new(config)).unwrap()
 }
 
+/// What it asks for, only the client has: where it insists, only an untouched connection can give it.
 #[test]
-fn a_server_that_asks_for_a_client_certificate() {
+fn a_server_that_insists_on_a_client_certificate() {
     let lab = Lab::new();
     for versions in [&[&TLS12][..], &[&TLS13]] {
-        for optional in [false, true] {
-            for block_client_cert in [false, true] {
-                let terms = Terms {
-                    block_client_cert,
-                    ..Terms::default()
-                };
-                let server = asks_for_certificate(&lab, versions, optional);
-                let (relay, told) = run_with(&lab, terms, lab.client(), server);
-                let failure = failure(&relay);
-                assert_eq!(
-                    (failure.class, failure.leg),
-                    (FailureClass::CertValidation, Leg::Server)
-                );
-                assert_eq!(failure.error, "the server asks for a client certificate");
-                assert_eq!(failure.may_bypass, !block_client_cert);
-                assert!(relay.facts().client_certificate_requested);
-                assert_eq!(told, Err(Error::AlertReceived(AlertDescription::AccessDenied)));
-            }
+        for block_client_cert in [false, true] {
+            let terms = Terms {
+                block_client_cert,
+                ..Terms::default()
+            };
+            let server = asks_for_certificate(&lab, versions, false);
+            let (relay, _) = run_with(&lab, terms, lab.client(), server);
+            let failure = failure(&relay);
+            assert_eq!(
+                (failure.class, failure.leg),
+                (FailureClass::CertValidation, Leg::Server)
+            );
+            assert_eq!(failure.error, "the server asks for a client certificate");
+            assert_eq!(failure.may_bypass, !block_client_cert);
+            assert!(relay.facts().client_certificate_requested);
         }
+    }
+}
+
+#[test]
+fn a_server_that_goes_on_without_a_client_certificate() {
+    let lab = Lab::new();
+    for versions in [&[&TLS12][..], &[&TLS13]] {
+        let server = asks_for_certificate(&lab, versions, true);
+        let (relay, told) = run_with(&lab, Terms::default(), lab.client(), server);
+        assert_eq!((relay.state(), told), (&State::Open, Ok(())));
+        assert!(relay.facts().client_certificate_requested);
+        // Unless the profile will have none of it.
+        let terms = Terms {
+            block_client_cert: true,
+            ..Terms::default()
+        };
+        let server = asks_for_certificate(&lab, versions, true);
+        let (relay, told) = run_with(&lab, terms, lab.client(), server);
+        assert_eq!(failure(&relay).class, FailureClass::CertValidation);
+        assert_eq!(told, Err(Error::AlertReceived(AlertDescription::AccessDenied)));
+    }
+}
+
+/// Some close instead of saying what they miss.
+#[test]
+fn a_server_that_leaves_when_it_is_shown_no_certificate() {
+    let lab = Lab::new();
+    let ends: [fn(&mut Relay, Leg); 2] = [Relay::end_of_stream, Relay::was_reset];
+    for end in ends {
+        let (mut client, mut server) = (lab.client(), asks_for_certificate(&lab, &[&TLS13], true));
+        let (mut relay, mut tap) = (lab.relay(Terms::default()), Witness::default());
+        say(&mut client, b"a question");
+        exchange(&mut relay, &mut client, &mut server, &mut tap, 1460);
+        assert_eq!(*relay.state(), State::Open);
+        end(&mut relay, Leg::Server);
+        assert_eq!(failure(&relay).error, "the server asks for a client certificate");
     }
 }
 

@@ -31,6 +31,29 @@ fn common_name_of_issuer(client: &ClientConnection) -> String {
         .to_owned()
 }
 
+/// What the tap has kept back of a direction goes on when that direction ends.
+#[test]
+fn what_was_kept_back_goes_on_at_the_end() {
+    let lab = Lab::new();
+    for notified in [true, false] {
+        let mut relay = lab.relay(Terms::default());
+        let mut tap = Witness::default();
+        let (mut client, mut server) = (lab.client(), lab.server(&lab.good_site()));
+        say(&mut client, b"GET / HT");
+        tap.last_words = b"kept".to_vec();
+        exchange(&mut relay, &mut client, &mut server, &mut tap, 1460);
+        if notified {
+            client.send_close_notify();
+        } else {
+            relay.last_words(Leg::Client, &mut tap);
+            relay.end_of_stream(Leg::Client);
+        }
+        exchange(&mut relay, &mut client, &mut server, &mut tap, 1460);
+        assert_eq!(heard(&mut server), b"GET / HTkept");
+        assert!(relay.wants_finish(Leg::Server));
+    }
+}
+
 fn echo(versions: &[&'static SupportedProtocolVersion], segment: usize) {
     let lab = Lab::new();
     let mut relay = lab.relay(Terms::default());

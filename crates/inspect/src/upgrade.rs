@@ -170,8 +170,7 @@ impl UpgradeWatch {
         }
         let room = MAX_SAID.saturating_sub(self.said.len());
         if self.kept {
-            self.said
-                .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+            self.said.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         }
         let text = matches!(self.client, Turn::Start | Turn::Text) && is_text(bytes);
         self.client = if text {
@@ -234,9 +233,25 @@ fn asks_for_tls(said: &[u8]) -> bool {
         // MySQL's SSLRequest: a first packet of 32 bytes that ends behind its 23 reserved ones.
         [32, 0, 0, 1, _, flags, ..] if said.len() == 36 => flags & 0x08 != 0,
         [b'0', ..] => is_start_tls_of_ldap(said),
-        [b'\r', b'\n', b'\r', b'\n', 0, b'\r', b'\n', b'Q', b'U', b'I', b'T', b'\n', _, _, high, low, rest @ ..] => {
-            rest.len() == usize::from(u16::from_be_bytes([*high, *low]))
-        }
+        [
+            b'\r',
+            b'\n',
+            b'\r',
+            b'\n',
+            0,
+            b'\r',
+            b'\n',
+            b'Q',
+            b'U',
+            b'I',
+            b'T',
+            b'\n',
+            _,
+            _,
+            high,
+            low,
+            rest @ ..,
+        ] => rest.len() == usize::from(u16::from_be_bytes([*high, *low])),
         [4, ..] => socks4_host(said).is_some(),
         [1 | 5, ..] => socks5_host(said).is_some(),
         _ => false,
@@ -248,9 +263,7 @@ fn is_start_tls_of_ldap(said: &[u8]) -> bool {
     let body = match said {
         [_, length @ 0..=0x7f, body @ ..] if body.len() == usize::from(*length) => body,
         [_, 0x81, length, body @ ..] if body.len() == usize::from(*length) => body,
-        [_, 0x82, high, low, body @ ..]
-            if body.len() == usize::from(u16::from_be_bytes([*high, *low])) =>
-        {
+        [_, 0x82, high, low, body @ ..] if body.len() == usize::from(u16::from_be_bytes([*high, *low])) => {
             body
         }
         _ => return false,
@@ -279,9 +292,10 @@ fn connect_host(said: &[u8]) -> Option<AskedHost> {
     }
     let target = words.next()?;
     let (host, _port) = target.split_at_checked(memchr::memrchr(b':', target)?)?;
-    named(host.strip_prefix(b"[").map_or(host, |host| {
-        host.strip_suffix(b"]").unwrap_or(host)
-    }))
+    named(
+        host.strip_prefix(b"[")
+            .map_or(host, |host| host.strip_suffix(b"]").unwrap_or(host)),
+    )
 }
 
 fn named(host: &[u8]) -> Option<AskedHost> {

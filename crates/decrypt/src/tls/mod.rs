@@ -133,6 +133,11 @@ pub trait Tap {
     /// Plaintext that came from `leg`: 16 KiB at most at a time. `onward` and `back` are empty, and looked at only
     /// after [`Passage::Replaced`].
     fn plaintext(&mut self, leg: Leg, bytes: &[u8], onward: &mut Vec<u8>, back: &mut Vec<u8>) -> Passage;
+
+    /// `leg` says nothing more: `onward` takes what was kept back of what it said.
+    fn finished(&mut self, leg: Leg, onward: &mut Vec<u8>) {
+        let _ = (leg, onward);
+    }
 }
 
 fn server_name(sni: Option<&str>, server: IpAddr) -> rustls::pki_types::ServerName<'static> {

@@ -148,6 +148,26 @@ impl Relay {
         self.out(leg).sent(count);
     }
 
+    /// The leg will say nothing more: what the tap has kept back goes on. To be called before
+    /// [`Relay::end_of_stream`].
+    pub fn last_words(&mut self, leg: Leg, tap: &mut dyn Tap) {
+        if self.state != State::Open || self.stream(leg).ended {
+            return;
+        }
+        let mut onward = Vec::new();
+        tap.finished(leg, &mut onward);
+        let (ClientSide::Connected(client), Some(server)) = (&mut self.client, &mut self.server) else {
+            return;
+        };
+        // A writer without a limit takes everything, unless its end is closed: then nobody listens.
+        let written = match leg {
+            Leg::Client => server.writer().write_all(&onward),
+            Leg::Server => client.writer().write_all(&onward),
+        };
+        drop(written);
+        self.flush();
+    }
+
     /// The leg's TCP stream ended (FIN), all its bytes having been received.
     pub fn end_of_stream(&mut self, leg: Leg) {
         if self.is_over() || self.stream(leg).ended {
@@ -160,11 +180,15 @@ impl Relay {
             // The client's handshake goes on: what the server sent before is for it.
             self.server_stream.ended = true;
         } else {
-            let failure = Failure::new(
-                FailureClass::Error,
-                leg,
-                "closed in the handshake without an alert",
-            );
+            let failure = if self.misses_a_certificate(leg) {
+                Failure::client_certificate()
+            } else {
+                Failure::new(
+                    FailureClass::Error,
+                    leg,
+                    "closed in the handshake without an alert",
+                )
+            };
             let failure = if self.has_been_shown_a_certificate(leg) {
                 failure.refused()
             } else {
@@ -182,6 +206,12 @@ impl Relay {
         if self.state == State::Open {
             if leg == Leg::Client && self.looks_pinned() {
                 self.fail_as_pinned("reset without a byte after the handshake: pinning");
+            } else if self.misses_a_certificate(leg) {
+                self.fail(
+                    Failure::client_certificate(),
+                    AlertDescription::AccessDenied,
+                    true,
+                );
             } else {
                 self.close(State::Closed);
             }
@@ -191,7 +221,11 @@ impl Relay {
             Leg::Client => FailureClass::ResetByClient,
             Leg::Server => FailureClass::ResetByServer,
         };
-        let failure = Failure::new(class, leg, "reset in the handshake");
+        let failure = if self.misses_a_certificate(leg) {
+            Failure::client_certificate()
+        } else {
+            Failure::new(class, leg, "reset in the handshake")
+        };
         let failure = if self.has_been_shown_a_certificate(leg) {
             failure.refused()
         } else {
@@ -419,8 +453,7 @@ impl Relay {
     }
 
     fn shake_hands(&mut self, tap: &mut dyn Tap) {
-        if self.facts.client_certificate_requested {
-            // Even an optional one: only the client can show it, so only an untouched connection can.
+        if self.facts.client_certificate_requested && self.terms.block_client_cert {
             self.fail(
                 Failure::client_certificate(),
                 AlertDescription::AccessDenied,
@@ -556,6 +589,9 @@ impl Relay {
             }
             let stream = *self.stream(leg);
             if (stream.notified || stream.ended) && !stream.passed_on {
+                if stream.notified && !stream.ended {
+                    self.last_words(leg, tap);
+                }
                 self.end(leg, stream.notified);
             }
         }
@@ -586,6 +622,14 @@ impl Relay {
             self.fail_as_pinned("closed without a byte after the handshake: pinning");
             return;
         }
+        if self.misses_a_certificate(leg) {
+            self.fail(
+                Failure::client_certificate(),
+                AlertDescription::AccessDenied,
+                true,
+            );
+            return;
+        }
         let stream = self.stream_mut(leg);
         stream.ended = true;
         stream.passed_on = true;
@@ -605,6 +649,14 @@ impl Relay {
         let client_speaks_first = matches!(facts.alpn.as_deref(), Some(b"h2" | b"http/1.1" | b"http/1.0"));
         let resumed = facts.client.is_some_and(|client| client.resumed);
         facts.from_client == 0 && (facts.from_server == 0 || client_speaks_first) && !resumed
+    }
+
+    /// A server that goes without an answer, having asked for a certificate and been shown none, insists on it. Only
+    /// the client can show one, so only an untouched connection can.
+    fn misses_a_certificate(&self, leg: Leg) -> bool {
+        let facts = &self.facts;
+        let was_asked = self.state == State::Handshaking || facts.from_client > 0;
+        leg == Leg::Server && facts.client_certificate_requested && was_asked && facts.from_server == 0
     }
 
     fn fail_as_pinned(&mut self, error: &'static str) {

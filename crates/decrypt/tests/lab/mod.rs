@@ -206,6 +206,8 @@ pub struct Witness {
     /// What goes on in place of anything of the client's, and back to it.
     pub replace: Option<(Vec<u8>, Vec<u8>)>,
     pub cut: bool,
+    /// What goes on of the client's at its end.
+    pub last_words: Vec<u8>,
     /// What the relay has not taken yet.
     pub from_client: Vec<u8>,
     pub from_server: Vec<u8>,
@@ -228,6 +230,12 @@ impl Tap for Witness {
                 Passage::Replaced
             }
             _ => Passage::Pass,
+        }
+    }
+
+    fn finished(&mut self, leg: Leg, onward: &mut Vec<u8>) {
+        if leg == Leg::Client {
+            onward.append(&mut self.last_words);
         }
     }
 }

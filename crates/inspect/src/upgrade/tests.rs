@@ -155,7 +155,10 @@ fn found(said: &[Said], piece: usize, hello: &[u8]) -> (UpgradeWatch, Option<usi
 }
 
 fn spoken(said: &[Said]) -> usize {
-    said.iter().filter(|(side, _)| *side).map(|(_, bytes)| bytes.len()).sum()
+    said.iter()
+        .filter(|(side, _)| *side)
+        .map(|(_, bytes)| bytes.len())
+        .sum()
 }
 
 proptest! {
