@@ -1,10 +1,12 @@
 //! A TCP session that the firewall has taken over.
 
+use std::net::IpAddr;
+
 use decrypt::{Flow, tls::Leg};
-use packet::{Packet, Timestamp, build::SegmentFrames};
+use packet::{Packet, Tcp, Timestamp, build::SegmentFrames};
 use policy::{DecryptionRule, LogSetting, Symbol};
 
-use super::Inside;
+use super::{Held, Inside};
 use crate::session::Direction;
 
 /// A connection in the hands of the proxy.
@@ -17,6 +19,8 @@ pub(crate) struct Adopted {
     pub(crate) queued: Timestamp,
     /// The decryption rule, once one has decided.
     pub(crate) rule: Option<DecryptedBy>,
+    /// The address that a proxy was asked for: it, and no other, is the server's.
+    pub(crate) asked: Option<IpAddr>,
     /// What is said inside TLS.
     pub(crate) inside: Inside,
     /// The successful handshake is recorded.
@@ -24,19 +28,30 @@ pub(crate) struct Adopted {
 }
 
 impl Adopted {
-    pub(crate) fn new(flow: Flow, frames: [SegmentFrames; 2]) -> Self {
+    /// `known`: the application was recognised before TLS began, and stays what it is.
+    pub(crate) fn new(flow: Flow, frames: [SegmentFrames; 2], known: bool) -> Self {
         Self {
             flow,
             frames,
             queued: Timestamp::MAX,
             rule: None,
-            inside: Inside::new(),
+            asked: None,
+            inside: Inside::new(known),
             told_open: false,
         }
     }
 
+    /// Takes a packet of the connection.
+    pub(crate) fn take(&mut self, now: Timestamp, packet: &Packet<'_>, tcp: &Tcp<'_>, direction: Direction) {
+        // Anyone can make up a packet with these addresses and ports: what its receiver would not accept has no say in
+        // where frames go.
+        if self.flow.segment(now, leg_of(direction), &Held::segment(tcp)) {
+            self.note(packet, direction);
+        }
+    }
+
     /// Frames to the other end look as this end's own do now: a gateway may have moved.
-    pub(crate) fn note(&mut self, packet: &Packet<'_>, direction: Direction) {
+    fn note(&mut self, packet: &Packet<'_>, direction: Direction) {
         if let (Some(place), Some(frames)) = (
             self.frames.get_mut(direction.index()),
             SegmentFrames::like(packet),

@@ -30,10 +30,11 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
-    pub(crate) fn new() -> Self {
+    /// `known`: what is said inside changes nothing in what the application is.
+    pub(crate) fn new(known: bool) -> Self {
         Self {
             detector: AppDetector::new(packet::IpProtocol::TCP),
-            settled: false,
+            settled: known,
             http: None,
         }
     }
@@ -141,6 +142,12 @@ impl Tap for Inspector<'_> {
             }
             Passage::Replaced => tls::Passage::Replaced,
             Passage::Cut => tls::Passage::Cut,
+        }
+    }
+
+    fn finished(&mut self, leg: Leg, onward: &mut Vec<u8>) {
+        if let Some(http) = &mut self.inside.http {
+            http.finish(leg == Leg::Client, &mut self.bench, onward);
         }
     }
 }

@@ -39,9 +39,8 @@ pub(crate) fn open(
     let profile = decision
         .profile
         .and_then(|id| env.ruleset.policy().decryption_profile(id));
-    adopted
-        .flow
-        .decrypt(now, proxy, terms(profile), session.key.tuple().dst);
+    let server = adopted.asked.unwrap_or(session.key.tuple().dst);
+    adopted.flow.decrypt(now, proxy, terms(profile), server);
 }
 
 /// Has a flow do what it can; `Some`: a security rule refuses what is inside.
@@ -124,7 +123,7 @@ pub(crate) fn tell(
     if session.ruling.log_end {
         out.record(records::end(env, now, session));
     }
-    session.state = State::Ended;
+    session.end();
 }
 
 /// PAN-OS's reason for the end of a session that the proxy had in hand.

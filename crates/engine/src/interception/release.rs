@@ -1,7 +1,7 @@
 //! Held segments on their way again, when nobody wants to open what they began.
 
 use packet::{
-    Packet, Tcp,
+    Packet, Tcp, TcpFlags,
     build::{Segment, SegmentFrames, Summing},
 };
 use policy::InterfaceId;
@@ -25,17 +25,21 @@ pub(crate) fn send_on(
         Summing::Unfinished => tcp.payload.len(),
     };
     let mut seq = tcp.seq;
+    let end = tcp
+        .seq
+        .wrapping_add(u32::try_from(tcp.payload.len()).unwrap_or(u32::MAX));
     for payload in tcp.payload.chunks(whole.max(1)) {
+        let next = seq.wrapping_add(u32::try_from(payload.len()).unwrap_or(u32::MAX));
         let segment = Segment {
             seq,
             ack: tcp.ack,
-            flags: tcp.flags,
+            flags: if next == end { tcp.flags } else { TcpFlags::ACK },
             window: tcp.window,
             payload,
         };
         out.emit_segment(egress, |buffer| {
             frames.write(&segment, &[], tcp.options, summing, Some(size), buffer)
         });
-        seq = seq.wrapping_add(u32::try_from(payload.len()).unwrap_or(u32::MAX));
+        seq = next;
     }
 }

@@ -1,14 +1,15 @@
-//! A TCP session whose client has not said yet what it wants.
+//! A TCP session in which TLS may begin: what both ends have said so far, and what is withheld.
 //!
 //! The handshake passes end to end, and what both ends say in it is noted: whoever takes a connection on in its
-//! middle must go on as they began. The client's first bytes are withheld until they tell what they are.
+//! middle must go on as they began. Bytes of the client with which TLS may begin are withheld until they tell.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use decrypt::tcp::{Limits, SegmentIn, SynOptions, Taking};
-use packet::{Packet, Tcp, Timestamp, build::SegmentFrames};
+use inspect::{AskedHost, UpgradeWatch};
+use packet::{Packet, Tcp, TcpFlags, Timestamp, build::SegmentFrames};
 
-use crate::session::Direction;
+use crate::session::{Direction, after};
 
 /// Segments that are held before the firewall acknowledges bytes itself: a sender puts ten on the wire before it
 /// waits for an answer (RFC 6928).
@@ -22,6 +23,8 @@ const FAST_OPEN: u8 = 34;
 /// so where the other way brought no cookie.
 const EXPERIMENTS: [u8; 2] = [253, 254];
 const EXPERIMENT: [u8; 2] = [0xF9, 0x89];
+/// How nearly every sender lays out its timestamps: two bytes of padding, kind and length (RFC 7323, appendix A).
+const STAMPS: [u8; 4] = [1, 1, 8, 10];
 
 /// A frame that is held.
 #[derive(Debug)]
@@ -30,7 +33,8 @@ pub(crate) struct Held {
     pub(crate) bytes: Box<[u8]>,
     /// How many frames brought it.
     pub(crate) frames: u64,
-    seq: u32,
+    /// Where its bytes begin that are held; those before went on.
+    pub(crate) seq: u32,
     payload: Box<[u8]>,
 }
 
@@ -41,15 +45,20 @@ struct Said {
     syn: Option<SynOptions>,
     /// When its SYN came.
     at: Option<Timestamp>,
-    /// Its latest window field.
+    /// Its highest acknowledgment, and the window that came with it.
+    acked: Option<u32>,
     window: u16,
     /// That was in its SYN, where windows are not scaled (RFC 7323 §2.2).
     window_of_syn: bool,
     /// Its latest timestamp.
     timestamp: u32,
+    /// The latest that its peer has seen: what is held is older than what comes behind it.
+    recent: u32,
+    /// One past the last byte that went on from it.
+    end: Option<u32>,
 }
 
-/// What is known of a connection before anybody has decided about it.
+/// What is known of a connection that nobody has decided about.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     client: Said,
@@ -58,56 +67,116 @@ pub(crate) struct Watch {
     answered: Option<Timestamp>,
     held: Vec<Held>,
     held_bytes: usize,
-    /// Where the withheld bytes begin.
-    from: Option<u32>,
+    pub(super) upgrade: UpgradeWatch,
+    /// The client has said something that was not TLS.
+    pub(super) spoken: bool,
 }
 
 impl Watch {
     /// Notes what a packet shows of its sender.
-    pub(crate) fn note(&mut self, now: Timestamp, packet: &Packet<'_>, tcp: &Tcp<'_>, direction: Direction) {
+    pub(super) fn note(&mut self, now: Timestamp, packet: &Packet<'_>, tcp: &Tcp<'_>, direction: Direction) {
+        let answers = direction == Direction::ClientToServer && !tcp.flags.syn();
+        if answers && self.answered.is_none() {
+            self.answered = Some(now);
+        }
+        // Where plaintext is spoken, frames are looked at only where TLS could begin.
+        let looks = !self.spoken || !tcp.payload.is_empty() && self.upgrade.is_clients_turn();
         let said = match direction {
             Direction::ClientToServer => &mut self.client,
             Direction::ServerToClient => &mut self.server,
         };
-        said.frames = SegmentFrames::like(packet).or(said.frames);
-        let options = SynOptions::parse(tcp.options);
-        if tcp.flags.syn() {
-            said.syn = Some(options);
-            said.at = Some(now);
-        } else if direction == Direction::ClientToServer && self.answered.is_none() {
-            self.answered = Some(now);
+        if looks {
+            said.frames = SegmentFrames::like(packet).or(said.frames);
         }
-        said.window = tcp.window;
-        said.window_of_syn = tcp.flags.syn();
-        if let Some((value, _)) = options.timestamps {
+        if tcp.flags.syn() && said.syn.is_none() {
+            said.syn = Some(SynOptions::parse(tcp.options));
+            said.at = Some(now);
+            said.end = Some(tcp.seq.wrapping_add(1));
+        }
+        if !tcp.flags.ack() || said.acked.is_none_or(|acked| !after(acked, tcp.ack)) {
+            said.acked = tcp.flags.ack().then_some(tcp.ack).or(said.acked);
+            said.window = tcp.window;
+            said.window_of_syn = tcp.flags.syn();
+        }
+        if let Some(value) = timestamp(tcp.options) {
             said.timestamp = value;
+            if direction == Direction::ServerToClient || tcp.payload.is_empty() && self.held.is_empty() {
+                said.recent = value;
+            }
         }
     }
 
-    /// Withholds a segment of the client whose first byte the server does not know is `from`. `false`: all of it is
-    /// held already.
-    pub(crate) fn hold(&mut self, from: u32, tcp: &Tcp<'_>, frame: Box<[u8]>, frames: u64) -> bool {
-        self.from.get_or_insert(from);
-        let known = |held: &Held| held.seq == tcp.seq && held.payload.len() >= tcp.payload.len();
-        if self.held.iter().any(known) {
+    /// The client's first byte that has not gone on; `None` before its SYN.
+    pub(super) fn next(&self) -> Option<u32> {
+        self.client.end
+    }
+
+    /// The client's bytes before this one go on.
+    pub(super) fn goes_on_to(&mut self, next: u32) {
+        self.client.end = Some(next);
+    }
+
+    /// The server's bytes of this segment go on. Returns what was new of its data, and whether others are missing
+    /// before it.
+    pub(super) fn server_goes_on<'p>(&mut self, tcp: &Tcp<'p>) -> (&'p [u8], bool) {
+        let first = tcp.seq.wrapping_add(u32::from(tcp.flags.syn()));
+        let end = first
+            .wrapping_add(tcp.payload_len)
+            .wrapping_add(u32::from(tcp.flags.fin()));
+        let known = self.server.end.unwrap_or(first);
+        if !after(end, known) {
+            return (&[], false);
+        }
+        self.server.end = Some(end);
+        let ahead = after(first, known);
+        let old = if ahead {
+            0
+        } else {
+            known.wrapping_sub(first) as usize
+        };
+        (tcp.payload.get(old..).unwrap_or_default(), ahead)
+    }
+
+    /// Whether either end has acknowledged all that went on from the other: then nothing is under way that only one
+    /// of them could send again.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.server.acked == self.client.end && self.client.acked == self.server.end
+    }
+
+    /// Withholds what a segment of the client brings that has not gone on. `false`: all of it is held already.
+    pub(crate) fn hold(&mut self, tcp: &Tcp<'_>, frame: Box<[u8]>, frames: u64) -> bool {
+        if self.holds(tcp) {
             return false;
         }
-        self.held_bytes = self.held_bytes.saturating_add(tcp.payload.len());
+        let fresh = behind(tcp, self.client.end.unwrap_or(tcp.seq));
+        self.held_bytes = self.held_bytes.saturating_add(fresh.payload.len());
         self.held.push(Held {
             bytes: frame,
             frames,
-            seq: tcp.seq,
-            payload: tcp.payload.into(),
+            seq: fresh.seq,
+            payload: fresh.payload.into(),
         });
         true
     }
 
-    /// The withheld bytes and those of the segment at hand, as far as they hang together from `from` on.
-    pub(crate) fn flight(&self, from: u32, tcp: &Tcp<'_>) -> Vec<u8> {
-        let from = self.from.unwrap_or(from);
-        let mut flight = Vec::with_capacity(self.held_bytes.saturating_add(tcp.payload.len()));
+    /// Whether all that a segment of the client brings is held already.
+    pub(super) fn holds(&self, tcp: &Tcp<'_>) -> bool {
+        let fresh = behind(tcp, self.client.end.unwrap_or(tcp.seq));
+        let known = |held: &Held| held.seq == fresh.seq && held.payload.len() >= fresh.payload.len();
+        self.held.iter().any(known)
+    }
+
+    /// The withheld bytes and those of the segment at hand, as far as they hang together from the first that has not
+    /// gone on.
+    pub(super) fn flight(&self, tcp: Option<&Tcp<'_>>) -> Vec<u8> {
+        let Some(from) = self.client.end else {
+            return Vec::new();
+        };
+        let at_hand = tcp.map(|tcp| (tcp.seq, tcp.payload));
+        let fresh = at_hand.map_or(0, |(_, payload)| payload.len());
+        let mut flight = Vec::with_capacity(self.held_bytes.saturating_add(fresh));
         let held = self.held.iter().map(|held| (held.seq, &*held.payload));
-        let segments = held.chain([(tcp.seq, tcp.payload)]);
+        let segments = held.chain(at_hand);
         // Few segments: going round as often as there are any joins them in whatever order they came.
         loop {
             let before = flight.len();
@@ -132,14 +201,41 @@ impl Watch {
     }
 
     /// Whether so much is held that the client would wait for an answer.
-    pub(crate) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.held.len() >= MAX_HELD || self.held_bytes >= MAX_HELD_BYTES
     }
 
-    /// Takes out what is held, in the order it came.
+    /// Takes out what is held, in the order it came. It goes on.
     pub(crate) fn take_held(&mut self) -> Vec<Held> {
         self.held_bytes = 0;
         std::mem::take(&mut self.held)
+    }
+
+    /// One past the last byte that is held.
+    pub(super) fn held_end(&self) -> Option<u32> {
+        let ends = self.held.iter().map(|held| {
+            held.seq
+                .wrapping_add(u32::try_from(held.payload.len()).unwrap_or(u32::MAX))
+        });
+        ends.reduce(|latest, end| if after(end, latest) { end } else { latest })
+    }
+
+    /// Whether the client has said something in the clear: what the server answers to it may still be under way.
+    pub(crate) fn has_plaintext(&self) -> bool {
+        self.spoken
+    }
+
+    /// The host that the client asked a proxy for.
+    pub(crate) fn asked(&self) -> Option<AskedHost> {
+        self.upgrade.asked()
+    }
+
+    /// Its address, where it was asked for by that.
+    pub(crate) fn asked_address(&self) -> Option<IpAddr> {
+        match self.asked() {
+            Some(AskedHost::Address(address)) => Some(address),
+            Some(AskedHost::Name(_)) | None => None,
+        }
     }
 
     /// The most bytes a segment to the server may carry, its options counted off.
@@ -155,25 +251,28 @@ impl Watch {
         self.held.iter().map(|held| held.frames).sum()
     }
 
-    /// What taking the connection on needs to know for the ends towards client and server. `client_next`: the client's
-    /// first byte, where nothing is held; `server_next`: the byte of the server that the client expects next. `None` where the handshake was not seen whole.
-    pub(crate) fn takings(&self, client_next: u32, server_next: u32, limits: Limits) -> Option<Takings> {
+    /// What taking the connection on needs to know for the ends towards client and server. `None` where the handshake
+    /// was not seen whole.
+    pub(crate) fn takings(&self, limits: Limits) -> Option<Takings> {
         let (client_syn, server_syn) = (self.client.syn?, self.server.syn?);
         let frames = [self.client.frames?, self.server.frames?];
-        let client_next = self.from.unwrap_or(client_next);
+        let client_next = self.client.end?;
+        let server_next = self.client.acked?;
         let ipv6 = frames[0].is_ipv6();
         // Scales hold only where both SYNs carried one (RFC 7323 §2.2).
         let scaled = client_syn.window_scale.is_some() && server_syn.window_scale.is_some();
-        let window = |said: &Said, syn: SynOptions| {
+        // What is left of a window, at a number that may be ahead of what its sender has acknowledged.
+        let window = |said: &Said, syn: SynOptions, next: u32| {
             let scale = if scaled && !said.window_of_syn {
                 syn.window_scale.unwrap_or(0).min(14)
             } else {
                 0
             };
-            u32::from(said.window) << scale
+            let ahead = next.wrapping_sub(said.acked.unwrap_or(next));
+            (u32::from(said.window) << scale).saturating_sub(ahead)
         };
-        let (client_window, server_window) =
-            (window(&self.client, client_syn), window(&self.server, server_syn));
+        let client_window = window(&self.client, client_syn, server_next);
+        let server_window = window(&self.server, server_syn, client_next);
         Some(Takings {
             client: Taking {
                 our_next: server_next,
@@ -183,7 +282,7 @@ impl Watch {
                 peer_window: client_window,
                 our_window: server_window,
                 our_last_ts: self.server.timestamp,
-                peer_last_ts: self.client.timestamp,
+                peer_last_ts: self.client.recent,
                 ipv6,
                 rtt: between(self.server.at, self.answered),
                 limits,
@@ -196,7 +295,7 @@ impl Watch {
                 peer_window: server_window,
                 our_window: client_window,
                 our_last_ts: self.client.timestamp,
-                peer_last_ts: self.server.timestamp,
+                peer_last_ts: self.server.recent,
                 ipv6,
                 rtt: between(self.client.at, self.server.at),
                 limits,
@@ -204,6 +303,42 @@ impl Watch {
             frames,
         })
     }
+}
+
+/// A segment without the bytes before `next`.
+pub(crate) fn behind<'p>(tcp: &Tcp<'p>, next: u32) -> Tcp<'p> {
+    let known = next.wrapping_sub(tcp.seq);
+    match tcp.payload.get(known as usize..) {
+        Some(payload) if known > 0 => Tcp {
+            seq: next,
+            payload,
+            payload_len: tcp.payload_len.saturating_sub(known),
+            ..*tcp
+        },
+        _ => *tcp,
+    }
+}
+
+/// The first `length` bytes of a segment, by themselves.
+pub(crate) fn front<'p>(tcp: &Tcp<'p>, length: usize) -> Tcp<'p> {
+    let payload = tcp.payload.get(..length).unwrap_or(tcp.payload);
+    Tcp {
+        payload,
+        payload_len: u32::try_from(payload.len()).unwrap_or(tcp.payload_len),
+        flags: TcpFlags(tcp.flags.0 & !TcpFlags::FIN.0),
+        ..*tcp
+    }
+}
+
+fn timestamp(options: &[u8]) -> Option<u32> {
+    if let Some((rest, value)) = options
+        .first_chunk::<8>()
+        .and_then(|first| first.split_first_chunk())
+        && *rest == STAMPS
+    {
+        return Some(u32::from_be_bytes(*value.first_chunk()?));
+    }
+    SynOptions::parse(options).timestamps.map(|(value, _)| value)
 }
 
 fn between(earlier: Option<Timestamp>, later: Option<Timestamp>) -> Option<Duration> {
@@ -308,17 +443,17 @@ mod tests {
             start in any::<u32>(),
         ) {
             let mut watch = Watch::default();
+            watch.goes_on_to(start);
             let mut arrived = vec![false; bytes.len()];
-            let nothing = segment(start.wrapping_sub(1), &[]);
             for (at, len) in cuts {
                 let at = at.min(bytes.len() - 1);
                 let end = (at + len).min(bytes.len());
                 let seq = start.wrapping_add(u32::try_from(at).unwrap());
-                watch.hold(start, &segment(seq, &bytes[at..end]), Box::default(), 1);
+                watch.hold(&segment(seq, &bytes[at..end]), Box::default(), 1);
                 arrived[at..end].fill(true);
             }
             let known = arrived.iter().take_while(|here| **here).count();
-            prop_assert_eq!(watch.flight(start, &nothing), &bytes[..known]);
+            prop_assert_eq!(watch.flight(None), &bytes[..known]);
         }
     }
 }

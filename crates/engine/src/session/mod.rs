@@ -177,6 +177,11 @@ impl Session {
         self.last_packet = now;
     }
 
+    /// It is over, and logged; its ends may still have to be told.
+    pub(crate) fn end(&mut self) {
+        self.state = State::Ended;
+    }
+
     /// Whether it is in the hands of the proxy.
     pub(crate) fn is_adopted(&self) -> bool {
         matches!(self.interception, Some(Interception::Adopted(_)))

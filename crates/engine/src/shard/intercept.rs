@@ -5,28 +5,34 @@ use decrypt::{
     tcp::{Limits, SynOptions},
     tls::{Failure, FailureClass, Leg},
 };
+use inspect::{Application, AskedHost};
 use logs::SessionEndReason;
 use packet::{
     Checksums, DomainName, Packet, Tcp, TcpFlags, Timestamp, TooBig, Transport,
     build::{Segment, SegmentFrames, Summing, tcp_toward_source_with_options},
     parse, too_big,
 };
-use policy::{CategorySet, Decision, DecryptAction, DecryptionDecision, DecryptionQuery, InterfaceId};
+use policy::{
+    Action, AppId, CategorySet, Decision, DecryptAction, DecryptionDecision, DecryptionQuery, InterfaceId,
+};
 
 use super::{Shard, tell_source};
 use crate::{
-    DropReason, Env, Frame, Outputs, Verdict,
+    DropReason, Env, Frame, Outputs, Verdict, decryption_records,
     interception::{
-        Adopted, Greeting, Held, Interception, Watch, decided_by, drive, greeting, leg_of, open, send_on,
-        tell, without_fast_open,
+        Adopted, Greeting, Held, Interception, Step, Watch, behind, decided_by, drive, front, greeting,
+        leg_of, open, send_on, tell, without_fast_open,
     },
     records,
-    session::{Direction, Due, Ruling, Session, SlotId, State, after},
+    session::{Direction, Due, Recognition, Ruling, Session, SlotId, State},
     stages::{
         decide::{self, Again},
         recognise, refuse,
     },
 };
+
+/// ECE and CWR: in a SYN they ask for explicit congestion notification.
+const ECN: TcpFlags = TcpFlags(0xc0);
 
 /// What becomes of a session whose client has said what it wants.
 enum Choice {
@@ -73,6 +79,11 @@ fn choose(env: &Env<'_>, now: Timestamp, session: &mut Session, name: Option<Box
     if let Again::Refused(decision) = decide::again(session, env, now, true) {
         return Choice::Refuse(decision);
     }
+    by_decryption_rules(env, session)
+}
+
+/// What the decryption rules want of a session, now that its client will not name its server any more.
+fn by_decryption_rules(env: &Env<'_>, session: &Session) -> Choice {
     let policy = env.ruleset.policy();
     let category = session
         .server_name
@@ -91,7 +102,7 @@ fn choose(env: &Env<'_>, now: Timestamp, session: &mut Session, name: Option<Box
 }
 
 impl Shard {
-    /// Looks at a segment of a session that may be opened. `None`: it goes its way like any other; `Some`: this
+    /// Looks at a segment of a session in which TLS may begin. `None`: it goes its way like any other; `Some`: this
     /// became of it. What is held, or carried on by the proxy, has not been sent to its receiver.
     pub(super) fn intercept(
         &mut self,
@@ -106,72 +117,142 @@ impl Shard {
         let Some(Interception::Watching(watch)) = &mut session.interception else {
             return None;
         };
-        watch.note(now, &frame.packet, tcp, direction);
-        // A client may leave with half a hello held: its server knows nothing of the bytes before its FIN or RST.
-        let leaves = tcp.flags.fin() || tcp.flags.rst();
-        let nothing = tcp.payload.is_empty() && !(leaves && watch.is_holding());
-        if direction == Direction::ServerToClient || nothing {
-            return None;
-        }
-        let from = session
-            .tcp
-            .as_ref()
-            .map_or(tcp.seq, |tracker| tracker.next_seq(direction));
-        let end = tcp.seq.wrapping_add(tcp.payload_len);
-        if !after(end, from) {
-            // Nothing new: a probe of the connection.
-            return None;
-        }
-        let found = if !watch.is_holding() && tcp.seq == from {
-            greeting(tcp.payload)
-        } else {
-            greeting(&watch.flight(from, tcp))
-        };
-        match found {
-            Greeting::Other => {
+        let step = watch.step(now, &frame.packet, tcp, direction);
+        self.do_step(env, now, frame, (slot, direction), step, out)
+    }
+
+    fn do_step(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        frame: &Frame<'_>,
+        (slot, direction): (SlotId, Direction),
+        step: Step,
+        out: &mut Outputs,
+    ) -> Option<Result<Verdict, DropReason>> {
+        match step {
+            Step::Pass => None,
+            Step::Over => {
                 self.release(env, frame, slot, out);
                 None
             }
-            Greeting::NeedMore if watch.is_full() || leaves => {
-                Some(self.take_over(env, now, frame, slot, None, out))
+            Step::Plain => {
+                self.let_held_go(env, frame, slot, out);
+                None
             }
-            Greeting::NeedMore => {
-                let fresh = watch.hold(from, tcp, frame.packet.frame().into(), frame.frames);
-                Some(if fresh {
-                    Ok(Verdict::Held)
-                } else {
-                    // The client waits for an answer: without one it sends nothing but this again.
-                    self.take_over(env, now, frame, slot, None, out)
-                })
+            Step::Hold { front } => Some(Ok(self.withhold(env, frame, slot, front, out))),
+            Step::Refuse => Some(Err(DropReason::HelloIncomplete)),
+            Step::Undecided => Some(self.take_over(env, now, frame, (slot, direction), None, out)),
+            Step::Unseen => self.unseen(env, now, frame, (slot, direction), out).map(Ok),
+            Step::Hello { name, otherwise } => {
+                let session = self.sessions.get_mut(slot)?;
+                name_by_request(session, name.is_some());
+                match choose(env, now, session, name) {
+                    Choice::Release => {
+                        self.release(env, frame, slot, out);
+                        None
+                    }
+                    Choice::Decrypt(decision) => match otherwise {
+                        None => Some(self.take_over(env, now, frame, (slot, direction), Some(decision), out)),
+                        Some(step) => self.do_step(env, now, frame, (slot, direction), *step, out),
+                    },
+                    Choice::Refuse(decision) => {
+                        session.ruling = Ruling::new(env.ruleset.policy(), decision);
+                        session.ended_by(SessionEndReason::PolicyDeny);
+                        out.record(records::refused_later(env, now, session));
+                        self.discard(env, now, slot);
+                        Some(Ok(self.turn_away(frame, slot, direction, out)))
+                    }
+                }
             }
-            Greeting::Unreadable => Some(self.take_over(env, now, frame, slot, None, out)),
-            Greeting::Hello(name) => match choose(env, now, session, name) {
-                Choice::Release => {
-                    self.release(env, frame, slot, out);
-                    None
-                }
-                Choice::Decrypt(decision) => Some(self.take_over(env, now, frame, slot, Some(decision), out)),
-                Choice::Refuse(decision) => {
-                    session.ruling = Ruling::new(env.ruleset.policy(), decision);
-                    session.ended_by(SessionEndReason::PolicyDeny);
-                    out.record(records::refused_later(env, now, session));
-                    self.discard(env, now, slot);
-                    Some(Ok(self.turn_away(frame, slot, direction, out)))
-                }
-            },
         }
+    }
+
+    /// Withholds a segment of the client; its first bytes, before those with which TLS may begin, go on.
+    fn withhold(
+        &mut self,
+        env: &Env<'_>,
+        frame: &Frame<'_>,
+        slot: SlotId,
+        length: usize,
+        out: &mut Outputs,
+    ) -> Verdict {
+        let (Some(session), Some(tcp)) = (self.sessions.get_mut(slot), tcp_in(&frame.packet)) else {
+            return Verdict::Consumed;
+        };
+        let egress = session.egress(Direction::ClientToServer);
+        let Some(Interception::Watching(watch)) = &mut session.interception else {
+            return Verdict::Consumed;
+        };
+        if length > 0 {
+            let front = front(tcp, length);
+            if let Some(tracker) = &mut session.tcp {
+                tracker.segment(&front, Direction::ClientToServer);
+            }
+            send_on(
+                &frame.packet,
+                &front,
+                summing(env),
+                watch.segment_size(),
+                egress,
+                out,
+            );
+        }
+        if watch.hold(tcp, frame.packet.frame().into(), frame.frames) {
+            Verdict::Held
+        } else {
+            Verdict::Consumed
+        }
+    }
+
+    /// TLS has come about that was not seen to begin: under a rule that opens sessions it goes no further. `None`: no
+    /// such rule holds.
+    fn unseen(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        frame: &Frame<'_>,
+        (slot, direction): (SlotId, Direction),
+        out: &mut Outputs,
+    ) -> Option<Verdict> {
+        let session = self.sessions.get_mut(slot)?;
+        let Choice::Decrypt(decision) = by_decryption_rules(env, session) else {
+            self.release(env, frame, slot, out);
+            return None;
+        };
+        session.ended_by(SessionEndReason::DecryptError);
+        session.ruling.action = Action::ResetBoth;
+        if let Some(rule) = decided_by(env, decision).filter(|rule| rule.log_fail) {
+            let failure = Failure::new(FailureClass::Error, Leg::Client, "TLS that was not seen to begin");
+            out.record(decryption_records::failed(
+                env, now, session, &rule, None, &failure,
+            ));
+        }
+        if session.ruling.log_end {
+            out.record(records::end(env, now, session));
+        }
+        self.discard(env, now, slot);
+        Some(self.turn_away(frame, slot, direction, out))
     }
 
     /// Lets a session go for good: what was held leaves as it came, ahead of the packet at hand.
     fn release(&mut self, env: &Env<'_>, frame: &Frame<'_>, slot: SlotId, out: &mut Outputs) {
+        self.let_held_go(env, frame, slot, out);
+        if let Some(session) = self.sessions.get_mut(slot) {
+            session.interception = None;
+        }
+    }
+
+    /// What was held leaves as it came, ahead of the packet at hand.
+    fn let_held_go(&mut self, env: &Env<'_>, frame: &Frame<'_>, slot: SlotId, out: &mut Outputs) {
         let Some(session) = self.sessions.get_mut(slot) else {
             return;
         };
-        let Some(Interception::Watching(mut watch)) = session.interception.take() else {
+        let egress = session.egress(Direction::ClientToServer);
+        let Some(Interception::Watching(watch)) = &mut session.interception else {
             return;
         };
         let summing = summing(env);
-        let egress = session.egress(Direction::ClientToServer);
         let size = watch.segment_size();
         let kind = frame.packet.link().kind;
         for held in watch.take_held() {
@@ -180,10 +261,11 @@ impl Shard {
                 continue;
             };
             let Some(tcp) = tcp_in(&packet) else { continue };
+            let tcp = behind(tcp, held.seq);
             if let Some(tracker) = &mut session.tcp {
-                tracker.segment(tcp, Direction::ClientToServer);
+                tracker.segment(&tcp, Direction::ClientToServer);
             }
-            send_on(&packet, tcp, summing, size, egress, out);
+            send_on(&packet, &tcp, summing, size, egress, out);
         }
     }
 
@@ -193,38 +275,45 @@ impl Shard {
         env: &Env<'_>,
         now: Timestamp,
         frame: &Frame<'_>,
-        slot: SlotId,
+        (slot, direction): (SlotId, Direction),
         decision: Option<DecryptionDecision>,
         out: &mut Outputs,
     ) -> Result<Verdict, DropReason> {
         let (Some(session), Some(tcp)) = (self.sessions.get_mut(slot), tcp_in(&frame.packet)) else {
             return Err(DropReason::SessionTableFull);
         };
+        if decision.is_none() {
+            name_by_request(session, false);
+        }
         let Some(Interception::Watching(mut watch)) = session.interception.take() else {
             return Err(DropReason::SessionEnded);
         };
-        let tracker = session.tcp.as_ref();
-        let client_next = tracker.map_or(tcp.seq, |tracker| tracker.next_seq(Direction::ClientToServer));
-        let server_next = tracker
-            .and_then(|tracker| tracker.expected_by_receiver(Direction::ServerToClient))
-            .unwrap_or(tcp.ack);
         let room = self.adopted < self.limits_adopted;
-        let takings = watch.takings(client_next, server_next, Limits::default());
-        let Some(takings) = takings.filter(|_| room) else {
-            return self.cannot_take_over(env, now, frame, slot, (watch, decision), out);
+        let Some(takings) = watch.takings(Limits::default()).filter(|_| room) else {
+            return self.cannot_take_over(env, now, frame, (slot, direction), (watch, decision), out);
         };
+        let client_next = takings.client.peer_next;
         let mut flow = Flow::adopt(now, takings.client, takings.server);
+        if watch.has_plaintext() {
+            flow.answers_first();
+        }
         let kind = frame.packet.link().kind;
         for held in watch.take_held() {
             self.counters.released(Verdict::Consumed, held.frames);
             if let Ok(packet) = parse(kind, &held.bytes, held.bytes.len(), Checksums::Ignore)
                 && let Some(tcp) = tcp_in(&packet)
             {
-                flow.segment(now, Leg::Client, &Held::segment(tcp));
+                flow.segment(now, Leg::Client, &Held::segment(&behind(tcp, held.seq)));
             }
         }
-        flow.segment(now, Leg::Client, &Held::segment(tcp));
-        let mut adopted = Adopted::new(flow, takings.frames);
+        let known = watch.has_plaintext() && keeps_application(env, session);
+        let mut adopted = Adopted::new(flow, takings.frames, known);
+        adopted.asked = watch.asked_address();
+        let tcp = match direction {
+            Direction::ClientToServer => behind(tcp, client_next),
+            Direction::ServerToClient => *tcp,
+        };
+        adopted.take(now, &frame.packet, &tcp, direction);
         if let Some(decision) = decision {
             open(env, now, session, &mut adopted, decision);
         }
@@ -242,7 +331,7 @@ impl Shard {
         env: &Env<'_>,
         now: Timestamp,
         frame: &Frame<'_>,
-        slot: SlotId,
+        (slot, direction): (SlotId, Direction),
         (watch, decision): (Box<Watch>, Option<DecryptionDecision>),
         out: &mut Outputs,
     ) -> Result<Verdict, DropReason> {
@@ -250,7 +339,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(slot) else {
             return Err(DropReason::SessionTableFull);
         };
-        let egress = session.egress(Direction::ClientToServer);
+        let egress = session.egress(direction);
         session.interception = Some(Interception::Watching(watch));
         let policy = env.ruleset.policy();
         let profile = decision.and_then(|decision| policy.decryption_profile(decision.profile?));
@@ -264,7 +353,7 @@ impl Shard {
         if let (Some(session), Some(tcp)) = (self.sessions.get_mut(slot), tcp_in(&frame.packet))
             && let Some(tracker) = &mut session.tcp
         {
-            tracker.segment(tcp, Direction::ClientToServer);
+            tracker.segment(tcp, direction);
         }
         Ok(Verdict::Forward(egress))
     }
@@ -293,8 +382,7 @@ impl Shard {
             });
         };
         let tcp = tcp_in(&frame.packet)?;
-        adopted.note(&frame.packet, direction);
-        adopted.flow.segment(now, leg_of(direction), &Held::segment(tcp));
+        adopted.take(now, &frame.packet, tcp, direction);
         session.count(direction, frame.original_bytes, now);
         tell_source(now, session, &frame.packet, direction, out);
         self.touch(env, now, slot);
@@ -363,16 +451,13 @@ impl Shard {
         if let Some(decision) = refused
             && session.state == State::Open
         {
-            session.ruling = Ruling::new(env.ruleset.policy(), decision);
-            session.ended_by(SessionEndReason::PolicyDeny);
-            out.record(records::refused_later(env, now, session));
-            session.state = State::Ended;
+            refuse_adopted(env, now, session, decision, out);
         }
         tell(env, now, session, &mut adopted, out);
         if adopted.flow.is_over() {
             self.adopted = self.adopted.saturating_sub(1);
             if session.state == State::Open {
-                session.state = State::Ended;
+                session.end();
             }
             self.touch(env, now, slot);
             return;
@@ -448,13 +533,13 @@ fn summing(env: &Env<'_>) -> Summing {
 }
 
 /// Sends a SYN on without what [`without_early_data`] has found in it: the client sends its data once the
-/// connection stands.
+/// connection stands, and neither end marks packets.
 pub(super) fn plain_syn(env: &Env<'_>, frame: &Frame<'_>, egress: InterfaceId, out: &mut Outputs) -> Verdict {
     if let (Some(tcp), Some(frames)) = (tcp_in(&frame.packet), SegmentFrames::like(&frame.packet)) {
         let segment = Segment {
             seq: tcp.seq,
             ack: tcp.ack,
-            flags: tcp.flags,
+            flags: TcpFlags(tcp.flags.0 & !ECN.0),
             window: tcp.window,
             payload: &[],
         };
@@ -467,13 +552,16 @@ pub(super) fn plain_syn(env: &Env<'_>, frame: &Frame<'_>, egress: InterfaceId, o
     Verdict::Consumed
 }
 
-/// A SYN may ask to carry data (RFC 7413), which would pass before anybody has decided: `true`, and the segment without.
+/// A SYN may ask to carry data (RFC 7413), which would pass before anybody has decided; and for explicit congestion
+/// notification (RFC 3168 §6.1.1), which whoever takes the connection over would have to go on with: `true`, and the
+/// segment without data.
 pub(super) fn without_early_data(transport: Transport<'_>) -> (Transport<'_>, bool) {
     let Transport::Tcp(tcp) = transport else {
         return (transport, false);
     };
     let opens = tcp.flags.syn() && !tcp.flags.ack();
-    if !opens || (tcp.payload.is_empty() && without_fast_open(tcp.options).is_none()) {
+    let marks = tcp.flags.0 & ECN.0 != 0;
+    if !opens || (!marks && tcp.payload.is_empty() && without_fast_open(tcp.options).is_none()) {
         return (transport, false);
     }
     let without = Tcp {
@@ -582,11 +670,45 @@ fn decide_late(
         },
     };
     if let Some(decision) = refused {
-        session.ruling = Ruling::new(env.ruleset.policy(), decision);
-        session.ended_by(SessionEndReason::PolicyDeny);
-        out.record(records::refused_later(env, now, session));
-        session.state = State::Ended;
+        refuse_adopted(env, now, session, decision, out);
         let (client, server) = refuse::resets(session.ruling.action);
         adopted.flow.cut(client, server);
+    }
+}
+
+/// A security rule refuses a session that was taken over.
+fn refuse_adopted(
+    env: &Env<'_>,
+    now: Timestamp,
+    session: &mut Session,
+    decision: Decision,
+    out: &mut Outputs,
+) {
+    session.ruling = Ruling::new(env.ruleset.policy(), decision);
+    session.ended_by(SessionEndReason::PolicyDeny);
+    out.record(records::refused_later(env, now, session));
+    session.end();
+}
+
+/// A client that asks a proxy for a host, and then names none in its `ClientHello`, wants that host.
+fn name_by_request(session: &mut Session, named: bool) {
+    if let Some(Interception::Watching(watch)) = &session.interception
+        && !named
+        && let Some(asked) = watch.asked()
+    {
+        session.server_name = match asked {
+            AskedHost::Name(name) => Some(Box::new(name)),
+            AskedHost::Address(_) => None,
+        };
+    }
+}
+
+/// Whether a session whose plaintext was recognised stays what it is when TLS begins in it. What a tunnel carries is
+/// an application of its own.
+fn keeps_application(env: &Env<'_>, session: &Session) -> bool {
+    let tunnels = [Application::HttpProxy, Application::Socks].map(|tunnel| env.ruleset.app(tunnel));
+    match session.recognition {
+        Recognition::Settled(app) => app != AppId::UNKNOWN_TCP && !tunnels.contains(&app),
+        Recognition::Looking | Recognition::NoPayload => false,
     }
 }

@@ -127,16 +127,40 @@ fn a_client_below_the_profiles_minimum() {
 
 #[test]
 fn a_server_that_wants_a_certificate_of_the_client() {
+    let mut plan = Plan::default();
+    plan.versions = [TlsVersion::Tls12, TlsVersion::Tls12];
     let visit = Visit {
         site: Site::ClientCertificate,
         ..Visit::default()
     };
     fails(
-        &Plan::default(),
+        &plan,
         &visit,
         "the server asks for a client certificate",
         "decrypt-cert-validation",
     );
+}
+
+/// TLS 1.3 lets a client go on before its server has said no: both handshakes can be done by then.
+#[test]
+fn a_server_that_misses_a_certificate_of_the_client_after_its_handshake() {
+    let mut world = World::new(&Plan::default());
+    let visit = Visit {
+        site: Site::ClientCertificate,
+        ..Visit::default()
+    };
+    let pair = ask(&mut world, &visit);
+    assert!(!got_through(&mut world, pair));
+    let told = world.firewall.told();
+    let ends = told.iter().map(String::as_str).rev().take(3);
+    let expected = [
+        "register decrypt-error on 203.0.113.9",
+        "end web-browsing (opened) allow decrypt-cert-validation by all",
+        "failed www.example.org: the server asks for a client certificate (decrypt-cert-validation)",
+    ];
+    assert!(ends.eq(expected), "{told:?}");
+    let [client, server] = [world.client(pair).is_over(), world.server(pair).is_over()];
+    assert!(client && server, "both were told: {client} {server}");
 }
 
 /// Pinning that shows no alert: the handshake is fine, and then the client goes without a word.

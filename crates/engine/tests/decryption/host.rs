@@ -187,7 +187,9 @@ impl Host {
             payload: tcp.payload,
         };
         match &mut self.stage {
-            Stage::Open(end) => end.receive(now, &segment),
+            Stage::Open(end) => {
+                end.receive(now, &segment);
+            }
             Stage::Quiet if !self.is_client && !self.gone && tcp.flags.syn() && self.peer.is_none() => {
                 self.peer = Some((tcp.seq.wrapping_add(1), SynOptions::parse(tcp.options)));
                 out.push(self.open(now));
