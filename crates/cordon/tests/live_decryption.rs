@@ -485,11 +485,31 @@ fn clients() -> Vec<Row> {
 fn successes() -> Vec<(Site, Client)> {
     use Certificate as Cert;
     use Client::Own as Ours;
+    use Server::OpenSsl;
     let at = site;
     vec![
         // curl takes the common name where there is no other, of the likeness as of the original.
         (
             at("commonname.example", "203.0.113.107", Cert::CommonName, NGINX),
+            TRUSTING,
+        ),
+        // It asks for a certificate, and goes on without.
+        (
+            at(
+                "asks13.example",
+                "203.0.113.108",
+                Cert::Good,
+                OpenSsl(&["-tls1_3", "-verify", "1"]),
+            ),
+            TRUSTING,
+        ),
+        (
+            at(
+                "asks12.example",
+                "203.0.113.109",
+                Cert::Good,
+                OpenSsl(&["-tls1_2", "-verify", "1"]),
+            ),
             TRUSTING,
         ),
         (
@@ -601,10 +621,7 @@ impl Run<'_> {
     fn row(&self, row: &Row) -> Outcome<()> {
         let (reason, error) = row.told;
         let first = self.go(row.site, row.client)?;
-        must(
-            !first.page.contains("hello from") && !first.page.contains("Ciphers supported"),
-            &format!("a page the first time: {first:?}"),
-        )?;
+        must(!is_page(&first), &format!("a page the first time: {first:?}"))?;
         // The failure's records are there at once, not when the session would have timed out.
         let told = within(Duration::from_secs(1), "its records", || {
             self.reason(row.site).is_ok_and(|told| told == reason)
@@ -637,9 +654,7 @@ impl Run<'_> {
             Then::Own(client) => {
                 let second = self.go(row.site, client)?;
                 must(
-                    (second.page.contains("hello from") || second.page.contains("Ciphers supported"))
-                        && !second.issuer.is_empty()
-                        && !second.issuer.contains("cordon"),
+                    is_page(&second) && !second.issuer.is_empty() && !second.issuer.contains("cordon"),
                     &format!("the next connection: {second:?}"),
                 )
             }
@@ -657,7 +672,7 @@ impl Run<'_> {
     fn success(&self, site: Site, client: Client) -> Outcome<()> {
         let visit = self.go(site, client)?;
         must(
-            visit.page.contains("hello from") && visit.issuer.contains("cordon"),
+            is_page(&visit) && visit.issuer.contains("cordon"),
             &format!("{visit:?}; decryption says {:?}", self.error(site)?),
         )?;
         must(!self.members()?.contains(site.address), "is tagged")
@@ -728,6 +743,11 @@ impl Run<'_> {
             .filter_map(|member| member.as_str().map(str::to_owned))
             .collect())
     }
+}
+
+/// nginx's page, or OpenSSL's.
+fn is_page(visit: &Visit) -> bool {
+    visit.page.contains("hello from") || visit.page.contains("Ciphers supported")
 }
 
 fn must(so: bool, what: &str) -> Outcome<()> {

@@ -64,11 +64,12 @@ fn tls_is_opened_wherever_it_begins() -> Outcome<()> {
     ] {
         within(Duration::from_secs(40), "its record", || {
             let filter = format!("(addr.dst in {address})");
-            lab.ask(&["show", "logs", "traffic", &filter]).is_ok_and(|answer| {
-                let logs = answer["logs"].as_array().cloned().unwrap_or_default();
-                logs.iter()
-                    .any(|record| record["app"] == app && record["decrypted"] == opened)
-            })
+            lab.ask(&["show", "logs", "traffic", &filter])
+                .is_ok_and(|answer| {
+                    let logs = answer["logs"].as_array().cloned().unwrap_or_default();
+                    logs.iter()
+                        .any(|record| record["app"] == app && record["decrypted"] == opened)
+                })
         })?;
     }
     assert_eq!(lab.stop()?, Some(0));
@@ -84,7 +85,11 @@ fn mail_by_openssl(lab: &Lab, site: Site) -> Outcome<String> {
         site.name,
         lab.file("trusted.pem").display()
     );
-    Ok(text(&on(&lab.healthy, "timeout", &["10", "bash", "-c", &script])?))
+    Ok(text(&on(
+        &lab.healthy,
+        "timeout",
+        &["10", "bash", "-c", &script],
+    )?))
 }
 
 /// A client that sends its hello in one breath with the command. Returns the certificate it was shown, in which names
