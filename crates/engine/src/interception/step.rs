@@ -126,6 +126,10 @@ impl Watch {
 
     /// Judges what is held, with the client's segment at hand where it brings something new.
     fn judge(&mut self, tcp: Option<&Tcp<'_>>, leaves: bool) -> Step {
+        if !self.has_handshake() {
+            // Nobody could take it on. Where the server is seen at all, its answer tells.
+            return self.all_goes_on(tcp);
+        }
         let flight = self.flight(tcp);
         let ready = self.is_quiet();
         match greeting(&flight) {

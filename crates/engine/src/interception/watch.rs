@@ -137,6 +137,11 @@ impl Watch {
         (tcp.payload.get(old..).unwrap_or_default(), ahead)
     }
 
+    /// Whether both ends were heard to open the connection.
+    pub(super) fn has_handshake(&self) -> bool {
+        self.client.syn.is_some() && self.server.syn.is_some()
+    }
+
     /// Whether either end has acknowledged all that went on from the other: then nothing is under way that only one
     /// of them could send again.
     pub(super) fn is_quiet(&self) -> bool {

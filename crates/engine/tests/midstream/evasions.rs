@@ -58,6 +58,31 @@ fn a_number_from_the_future_lets_no_hello_through() {
     assert_eq!(lab.counters().adopted, 1);
 }
 
+/// A hello that no server can have accepted yet settles nothing.
+#[test]
+fn a_hello_ahead_of_the_handshake_settles_nothing() {
+    let mut lab = Lab::unopened(443);
+    let theirs = hello("www.example");
+    lab.send_syn(Client, 0, b"");
+    lab.got[0] = 77;
+    let start = lab.next[0];
+    for sent in theirs.chunks(1448) {
+        let frame = lab.frame(Client, &at(lab.next[0], sent));
+        let (_, _) = lab.take(Client, &frame);
+        lab.next[0] = lab.next[0].wrapping_add(u32::try_from(sent.len()).unwrap());
+    }
+    lab.send_syn(Server, 0, b"");
+    let after = std::mem::replace(&mut lab.next[0], start);
+    lab.send(Client, Sent::default());
+    lab.say(Client, &theirs);
+    assert_eq!(
+        (lab.next[0], &lab.heard[1]),
+        (after, &theirs),
+        "it was not taken over"
+    );
+    cut_at_the_answer(&mut lab);
+}
+
 /// The same in the midst of a hello.
 #[test]
 fn an_acknowledgment_between_two_halves_lets_neither_through() {
