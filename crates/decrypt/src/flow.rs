@@ -196,8 +196,11 @@ impl Flow {
                     self.answering = !answered;
                 }
                 for (leg, end) in [(Leg::Client, &mut self.client), (Leg::Server, &mut self.server)] {
+                    if leg == Leg::Server && self.answering {
+                        continue;
+                    }
                     let [readable, _] = end.tcp.readable();
-                    if !readable.is_empty() && !(leg == Leg::Server && self.answering) {
+                    if !readable.is_empty() {
                         let taken = relay.receive(leg, readable, tap);
                         end.tcp.consume(taken);
                         moved |= taken > 0;

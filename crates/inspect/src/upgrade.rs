@@ -213,23 +213,25 @@ fn fits_server_hello(place: u8, byte: u8) -> bool {
     }
 }
 
-/// Whether there are no control characters but those of lines. Bytes of other scripts count as text.
+/// Bytes at either end of a segment that speak for all of it.
+const SAMPLE: usize = 64;
+
+/// Whether there are no control characters but those of lines, as far as both ends of the bytes tell. Other scripts
+/// count as text. What is taken for text wrongly is only looked at for longer.
 fn is_text(bytes: &[u8]) -> bool {
-    // Whole blocks at a time, for which there are instructions.
-    bytes.chunks(64).all(|block| {
-        block.iter().fold(true, |text, &byte| {
-            text & ((byte >= 0x20) | (byte == b'\n') | (byte == b'\r') | (byte == b'\t'))
-        })
-    })
+    let first = bytes.get(..SAMPLE).unwrap_or(bytes);
+    let last = bytes
+        .get(bytes.len().saturating_sub(SAMPLE)..)
+        .unwrap_or_default();
+    let is_text = |byte: &u8| *byte >= 0x20 || matches!(byte, b'\n' | b'\r' | b'\t');
+    first.iter().all(is_text) && (bytes.len() <= SAMPLE || last.iter().all(is_text))
 }
 
 /// Whether these bytes, and nothing else, ask for TLS or for a tunnel: what follows them may be a `ClientHello`.
 fn asks_for_tls(said: &[u8]) -> bool {
     match said {
-        // PostgreSQL's SSLRequest.
-        [0, 0, 0, 8, 4, 210, 22, 47] => true,
-        // AMQP with TLS (AMQP 1.0 §5.2.1).
-        [b'A', b'M', b'Q', b'P', 2, 1, 0, 0] => true,
+        // PostgreSQL's SSLRequest, and AMQP with TLS (AMQP 1.0 §5.2.1).
+        [0, 0, 0, 8, 4, 210, 22, 47] | [b'A', b'M', b'Q', b'P', 2, 1, 0, 0] => true,
         // MySQL's SSLRequest: a first packet of 32 bytes that ends behind its 23 reserved ones.
         [32, 0, 0, 1, _, flags, ..] if said.len() == 36 => flags & 0x08 != 0,
         [b'0', ..] => is_start_tls_of_ldap(said),
@@ -285,7 +287,7 @@ fn asked_host(said: &[u8]) -> Option<AskedHost> {
 fn connect_host(said: &[u8]) -> Option<AskedHost> {
     let (line, _) = said.split_at_checked(memchr::memchr(b'\n', said)?)?;
     let mut words = line
-        .split(|byte| byte.is_ascii_whitespace())
+        .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty());
     if !words.next()?.eq_ignore_ascii_case(b"CONNECT") {
         return None;

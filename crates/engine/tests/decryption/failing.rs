@@ -127,8 +127,10 @@ fn a_client_below_the_profiles_minimum() {
 
 #[test]
 fn a_server_that_wants_a_certificate_of_the_client() {
-    let mut plan = Plan::default();
-    plan.versions = [TlsVersion::Tls12, TlsVersion::Tls12];
+    let plan = Plan {
+        versions: [TlsVersion::Tls12, TlsVersion::Tls12],
+        ..Plan::default()
+    };
     let visit = Visit {
         site: Site::ClientCertificate,
         ..Visit::default()

@@ -52,7 +52,7 @@ fn a_number_from_the_future_lets_no_hello_through() {
     let mut lab = Lab::new(443);
     let theirs = hello("www.example");
     let start = lab.next[0];
-    lab.send(Client, at(start.wrapping_add(5000), b""));
+    lab.send(Client, &at(start.wrapping_add(5000), b""));
     lab.say(Client, &theirs);
     assert!(is_hello(&lab.heard[1]) && lab.heard[1] != theirs);
     assert_eq!(lab.counters().adopted, 1);
@@ -73,7 +73,7 @@ fn a_hello_ahead_of_the_handshake_settles_nothing() {
     }
     lab.send_syn(Server, 0, b"");
     let after = std::mem::replace(&mut lab.next[0], start);
-    lab.send(Client, Sent::default());
+    lab.send(Client, &Sent::default());
     lab.say(Client, &theirs);
     assert_eq!(
         (lab.next[0], &lab.heard[1]),
@@ -91,8 +91,8 @@ fn an_acknowledgment_between_two_halves_lets_neither_through() {
     let start = lab.next[0];
     let (first, second) = theirs.split_at(200);
     for _ in 0..2 {
-        lab.send(Client, at(start, first));
-        lab.send(Client, at(start.wrapping_add(200), b""));
+        lab.send(Client, &at(start, first));
+        lab.send(Client, &at(start.wrapping_add(200), b""));
         assert_eq!(lab.heard[1], b"");
     }
     lab.next[0] = start.wrapping_add(200);
@@ -108,7 +108,7 @@ fn data_in_a_syn_decides_nothing() {
     let syn = lab.send_syn(Client, 0, &theirs);
     assert!(syn.iter().all(|segment| segment.payload.is_empty()), "{syn:?}");
     lab.send_syn(Server, 0, b"");
-    lab.send(Client, Sent::default());
+    lab.send(Client, &Sent::default());
     lab.say(Client, &theirs);
     assert!(is_hello(&lab.heard[1]) && lab.heard[1] != theirs);
     assert_eq!((lab.counters().adopted, lab.counters().not_adopted), (1, 0));

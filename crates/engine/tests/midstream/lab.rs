@@ -177,7 +177,7 @@ impl Lab {
     pub(crate) fn open(&mut self) {
         self.send_syn(Client, 0, b"");
         self.send_syn(Server, 0, b"");
-        self.send(Client, Sent::default());
+        self.send(Client, &Sent::default());
     }
 
     pub(crate) fn send_syn(&mut self, from: End, flags: u8, payload: &[u8]) -> Vec<Arrived> {
@@ -212,7 +212,7 @@ impl Lab {
                 payload: piece.to_vec(),
                 ..Sent::default()
             };
-            all.extend(self.send(from, sent));
+            all.extend(self.send(from, &sent));
         }
         all
     }
@@ -237,9 +237,9 @@ impl Lab {
         ethernet_tcp_with_options(&self.ends_of(from), &segment, &stamps)
     }
 
-    pub(crate) fn send(&mut self, from: End, sent: Sent) -> Vec<Arrived> {
+    pub(crate) fn send(&mut self, from: End, sent: &Sent) -> Vec<Arrived> {
         self.now = self.now.saturating_add(Duration::from_millis(1));
-        let frame = self.frame(from, &sent);
+        let frame = self.frame(from, sent);
         let (_, arrived) = self.take(from, &frame);
         self.settle(arrived)
     }

@@ -104,9 +104,9 @@ fn a_hello_whose_second_half_comes_first_is_held_as_well() {
         payload: payload.to_vec(),
         ..Sent::default()
     };
-    assert!(lab.send(Client, part(at.wrapping_add(100), second)).is_empty());
+    assert!(lab.send(Client, &part(at.wrapping_add(100), second)).is_empty());
     lab.next[0] = at.wrapping_add(u32::try_from(theirs.len()).unwrap());
-    lab.send(Client, part(at, first));
+    lab.send(Client, &part(at, first));
     opened(&lab, &before, &theirs);
 }
 
@@ -206,7 +206,7 @@ fn nothing_is_taken_over_while_something_is_under_way() {
     let theirs = hello("mail.example");
     lab.send(
         Client,
-        Sent {
+        &Sent {
             ack: Some(got),
             payload: theirs.clone(),
             ..Sent::default()
@@ -214,7 +214,7 @@ fn nothing_is_taken_over_while_something_is_under_way() {
     );
     assert_eq!((lab.counters().adopted, lab.counters().held), (0, 1));
     lab.acknowledges = true;
-    let arrived = lab.send(Client, Sent::default());
+    let arrived = lab.send(Client, &Sent::default());
     opened(&lab, &before, &theirs);
     let to_client = arrived.iter().rev().find(|segment| segment.at == Client).unwrap();
     assert_eq!(to_client.seq, lab.got[0]);
@@ -224,7 +224,7 @@ fn nothing_is_taken_over_while_something_is_under_way() {
 fn what_stays_plain_passes_as_it_is() {
     let mut lab = Lab::new(80);
     let upload: Vec<u8> = (0..60_000_u32)
-        .map(|byte| (byte * 31 >> 3).to_le_bytes()[0])
+        .map(|byte| ((byte * 31) >> 3).to_le_bytes()[0])
         .collect();
     let mut said = b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 60000\r\n\r\n".to_vec();
     said.extend(&upload);
@@ -237,7 +237,7 @@ fn what_stays_plain_passes_as_it_is() {
     assert_eq!((counters.consumed, counters.held, counters.answered), (0, 0, 0));
     lab.send(
         Client,
-        Sent {
+        &Sent {
             flags: TcpFlags::FIN.0,
             ..Sent::default()
         },
