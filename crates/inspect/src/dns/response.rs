@@ -158,12 +158,23 @@ impl<'m> Response<'m> {
             .map(|(name, _)| name)
     }
 
-    /// The addresses in the answer section.
+    /// The addresses that the first question's name leads to, by aliases or without. What else the answer section
+    /// tells, of names that nobody asked for, is not among them.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<'m> {
         let message = self.message;
-        self.records(usize::from(self.header.answers))
+        let aliases = self.aliases.into_iter().take(self.alias_count);
+        let owner = aliases.last().map_or(HEADER_LEN, usize::from);
+        let answers = if self.header.questions == 0 {
+            0
+        } else {
+            usize::from(self.header.answers)
+        };
+        self.records(answers)
             .filter(|record| record.class == CLASS_IN)
             .filter_map(move |record| {
+                if !matches!(record.rtype, TYPE_A | TYPE_AAAA) || !same_name(message, record.owner, owner) {
+                    return None;
+                }
                 let data = message.get(record.data..record.end)?;
                 match record.rtype {
                     TYPE_A => <[u8; 4]>::try_from(data).ok().map(IpAddr::from),

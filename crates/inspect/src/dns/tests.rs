@@ -139,6 +139,12 @@ fn a_response_leads_along_its_aliases_in_any_order() {
         60,
         RData::A(rdata::A(Ipv4Addr::LOCALHOST)),
     ));
+    // Whoever asked for `a.example` was not told where this one is.
+    message.add_answer(Record::from_rdata(
+        name("bank.example."),
+        60,
+        RData::A(rdata::A(Ipv4Addr::new(192, 0, 2, 66))),
+    ));
     message.add_answer(alias("c.example.", "d.example."));
     message.add_answer(alias("stranger.example.", "else.example."));
     message.add_answer(alias("A.example.", "b.example."));
