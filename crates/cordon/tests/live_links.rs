@@ -172,6 +172,15 @@ fn ends_with_different_mtus_are_told() -> Outcome<()> {
     assert!(!lab.log().contains("MTU"), "{}", lab.log());
     assert_eq!(lab.stop()?, Some(0));
     lab.firewall.ip("link set wan0 mtu 1400")?;
+    let binary = env!("CARGO_BIN_EXE_cordon");
+    let config = lab.folder.path().join("cordon.toml");
+    let config = config.display().to_string();
+    let checked = on(&lab.firewall, binary, &["check", &config, "--json"])?;
+    assert!(
+        text(&checked).contains("wan0 has an MTU of 1400, and lan0, the other end of the wire, one of 1500"),
+        "{}",
+        text(&checked)
+    );
     lab.start()?;
     assert!(
         lab.log().contains("wan0 has an MTU of 1400 and lan0 one of 1500"),

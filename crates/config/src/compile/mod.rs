@@ -38,6 +38,7 @@ use crate::{
     document::Document,
     finding::{Finding, Findings},
     reader::Text,
+    source::Place,
     sources::Sources,
 };
 
@@ -52,6 +53,8 @@ pub struct Running {
     pub forwarding: ForwardingProfiles,
     /// What was read of each list, in the order of the document.
     pub lists: Vec<ListSummary>,
+    /// Where the document names the second end of each wire, in the order of the policy's wires.
+    pub wire_places: Vec<Place>,
 }
 
 /// What came of compiling a document.
@@ -103,6 +106,7 @@ struct Compiler<'a> {
     builder: PolicyBuilder,
     domains: DomainSetBuilder,
     list_summaries: Vec<ListSummary>,
+    wire_places: Vec<Place>,
     forwarding_profiles: Vec<logs::ForwardingProfile>,
     tag_uses: TagUses<'a>,
     zones: Register<'a, ZoneId>,
@@ -145,6 +149,7 @@ impl<'a> Compiler<'a> {
             builder: PolicyBuilder::new(),
             domains: DomainSetBuilder::new(seed),
             list_summaries: Vec::new(),
+            wire_places: Vec::new(),
             forwarding_profiles: Vec::new(),
             tag_uses: TagUses::new(),
             zones: Register::new("zone"),
@@ -210,6 +215,7 @@ impl<'a> Compiler<'a> {
             domains: self.domains.build(),
             forwarding: ForwardingProfiles::new(self.forwarding_profiles),
             lists: self.list_summaries,
+            wire_places: self.wire_places,
         })
     }
 

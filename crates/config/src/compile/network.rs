@@ -77,6 +77,13 @@ impl<'a> Compiler<'a> {
             Some(names) => Ethertypes::Only(names.iter().filter_map(|name| self.ethertype(name)).collect()),
         };
         if let [Some(first), Some(second)] = ends {
+            self.note_place(
+                entry
+                    .interfaces
+                    .last()
+                    .and_then(Option::as_ref)
+                    .unwrap_or(&entry.name),
+            );
             self.builder.add_wire(WireSpec {
                 name,
                 mode: WireMode::Inline,
@@ -94,6 +101,7 @@ impl<'a> Compiler<'a> {
         let tag_allowed = VlanSet::all();
         if let Some(interface) = self.wire_end(&entry.name, &tag_allowed, interfaces) {
             let name = self.symbol(&entry.name);
+            self.note_place(&entry.name);
             self.builder.add_wire(WireSpec {
                 name,
                 mode: WireMode::Tap,
@@ -104,6 +112,12 @@ impl<'a> Compiler<'a> {
                 link_state_pass_through: false,
             });
         }
+    }
+
+    /// Notes where the document speaks of the wire that is added next.
+    fn note_place(&mut self, text: &Text) {
+        let source = self.findings.source();
+        self.wire_places.push(source.place(source.value_start(text.span)));
     }
 
     fn wire_end(

@@ -3,7 +3,9 @@
 use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
-use config::{Finding, Severity};
+use config::{Finding, Running, Severity};
+use policy::WireMode;
+use ports::live::Interface;
 use serde::Serialize;
 use tags::TagNames;
 
@@ -38,7 +40,11 @@ struct FindingView {
 
 impl CheckArguments {
     pub(crate) fn run(&self) -> Exit {
-        let loaded = control::load(&self.config, &TagNames::new(), None, 0);
+        let mut loaded = control::load(&self.config, &TagNames::new(), None, 0);
+        if let Some(running) = &loaded.running {
+            let name = self.config.display().to_string();
+            loaded.findings.extend(unequal_mtus(&name, running));
+        }
         let errors = count(&loaded.findings, Severity::Error);
         let warnings = count(&loaded.findings, Severity::Warning);
         if self.json {
@@ -60,6 +66,38 @@ impl CheckArguments {
         }
         if errors == 0 { Exit::Done } else { Exit::WrongInput }
     }
+}
+
+/// Wires whose ends are here, and have different MTUs: what is larger than the smaller one, jumbo frames for one, cannot
+/// cross. Ends that are not here say nothing: a configuration may be meant for another machine.
+fn unequal_mtus(file: &str, running: &Running) -> impl Iterator<Item = Finding> {
+    let policy = &running.policy;
+    let wires = policy.wires().iter().zip(&running.wire_places);
+    wires
+        .filter(|(wire, _)| wire.mode == WireMode::Inline)
+        .filter_map(move |(wire, place)| {
+            let [first, second] = wire.interfaces.map(|interface| {
+                Interface::find(policy.symbols().resolve(policy.interface_name(interface))).ok()
+            });
+            let (first, second) = (first?, second?);
+            let message = mismatch(&first.name, first.mtu, &second.name, second.mtu)?;
+            Some(Finding {
+                file: file.into(),
+                place: *place,
+                severity: Severity::Warning,
+                message,
+                nearest: None,
+            })
+        })
+}
+
+fn mismatch(first: &str, first_mtu: u32, second: &str, second_mtu: u32) -> Option<String> {
+    (first_mtu != second_mtu).then(|| {
+        format!(
+            "{second} has an MTU of {second_mtu}, and {first}, the other end of the wire, one of {first_mtu}: larger \
+             frames than the smaller one cannot cross; give both the same"
+        )
+    })
 }
 
 impl FindingView {
