@@ -6,7 +6,9 @@
 mod ask;
 mod ca_command;
 mod check;
+mod cpu_list;
 mod exit;
+mod log_limit;
 mod replay_arguments;
 mod replay_command;
 mod run_command;

@@ -3,9 +3,9 @@
 use std::{io::IsTerminal as _, path::PathBuf};
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use super::{Exit, complain};
+use super::{Exit, complain, cpu_list::CpuList, log_limit::LogLimit};
 use crate::live::{Options, RunError, run};
 
 /// Where state is kept, unless told otherwise.
@@ -26,6 +26,9 @@ pub(crate) struct RunArguments {
     /// Threads that carry packets.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
+    /// The CPUs that workers stay on, one for each, as in `2,4-6`. Without, the kernel moves them as it sees fit.
+    #[arg(long, value_name = "CPUS")]
+    pin: Option<CpuList>,
     /// How the operator's log on standard error is written. What is logged: `CORDON_LOG`, as in `info,ports=debug`.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -43,11 +46,21 @@ enum LogFormat {
 impl RunArguments {
     pub(crate) fn run(self) -> Exit {
         self.start_log();
+        let workers = usize::from(self.workers);
+        let pins = self.pin.as_ref().map_or(&[][..], CpuList::numbers);
+        if !pins.is_empty() && pins.len() != workers {
+            let (cpus, are) = (pins.len(), if workers == 1 { "is" } else { "are" });
+            complain(&format_args!(
+                "--pin names {cpus} CPUs, and there {are} {workers} workers: name one for each"
+            ));
+            return Exit::Usage;
+        }
         let options = Options {
             config: self.config,
             state: self.state,
             socket: self.socket,
-            workers: usize::from(self.workers),
+            workers,
+            pins: pins.to_vec(),
         };
         match run(&options) {
             Ok(()) => Exit::Done,
@@ -60,6 +73,7 @@ impl RunArguments {
                     | RunError::Socket(_)
                     | RunError::Ca(_)
                     | RunError::System(_)
+                    | RunError::Pin(_)
                     | RunError::WorkerLost => Exit::SystemRefused,
                 }
             }
@@ -75,8 +89,8 @@ impl RunArguments {
             .with_target(false);
         // Only a second logger in the same process would be refused.
         drop(match self.log_format {
-            LogFormat::Text => log.try_init(),
-            LogFormat::Json => log.json().try_init(),
+            LogFormat::Text => log.finish().with(LogLimit::new()).try_init(),
+            LogFormat::Json => log.json().finish().with(LogLimit::new()).try_init(),
         });
     }
 }

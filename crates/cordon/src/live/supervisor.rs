@@ -21,6 +21,7 @@ use logs::{Forwarder, ForwarderLimits, Severity};
 use packet::{FragmentLimits, Wire};
 use policy::{InterfaceId, Policy};
 use ports::live::{Claim, Interface, LinkWatch, PortError, Waiter, Waker};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
@@ -55,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) state: PathBuf,
     pub(crate) socket: PathBuf,
     pub(crate) workers: usize,
+    /// The CPU of each worker; none where the kernel is to choose.
+    pub(crate) pins: Vec<usize>,
 }
 
 /// Why the firewall did not start, or could not go on.
@@ -72,6 +75,10 @@ pub(crate) enum RunError {
     Ca(#[from] control::CaError),
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    #[error(
+        "workers cannot stay on CPU {0}: it is not there, or not for this process to use; `taskset -p $$` tells which are"
+    )]
+    Pin(usize),
     #[error("a worker stopped unexpectedly; this is a fault of cordon, please report it")]
     WorkerLost,
 }
@@ -113,6 +120,7 @@ struct Firewall {
 
 impl Firewall {
     fn start(options: &Options) -> Result<Self, RunError> {
+        let pins = pins(&options.pins)?;
         let names = Arc::new(TagNames::new());
         let clock = Clock::new();
         // Whoever could guess the keys could make flows collide.
@@ -165,7 +173,7 @@ impl Firewall {
         });
         let waker = Waker::new()?;
         let (news_sender, news) = unbounded();
-        let (workers, reaches) = start_workers(&shared, shares, seed, &news_sender, &waker)?;
+        let (workers, reaches) = start_workers(&shared, shares, seed, (&news_sender, &waker), &pins)?;
         let forwarder = {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
@@ -364,8 +372,8 @@ fn start_workers(
     shared: &Arc<Shared>,
     shares: Vec<Share>,
     seed: u64,
-    news: &Outbox<News>,
-    supervisor: &Waker,
+    (news, supervisor): (&Outbox<News>, &Waker),
+    pins: &[CpuSet],
 ) -> Result<(Vec<JoinHandle<()>>, Vec<Reach>), RunError> {
     let colleagues = shares
         .iter()
@@ -407,12 +415,34 @@ fn start_workers(
             errands,
             Box::new(gone),
         );
+        let pin = pins.get(number).copied();
         let thread = thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || worker.run())?;
+            .spawn(move || {
+                if let Some(pin) = pin
+                    && let Err(fault) = sched_setaffinity(None, &pin)
+                {
+                    warn!(worker = number, %fault, "the worker goes where the kernel likes");
+                }
+                worker.run();
+            })?;
         threads.push(thread);
     }
     Ok((threads, reaches))
+}
+
+/// The CPU of each worker, all of which this process may use.
+fn pins(cpus: &[usize]) -> Result<Vec<CpuSet>, RunError> {
+    if cpus.is_empty() {
+        return Ok(Vec::new());
+    }
+    let allowed = sched_getaffinity(None).map_err(std::io::Error::from)?;
+    let pin = |&cpu: &usize| {
+        let mut pin = CpuSet::new();
+        pin.set(cpu);
+        allowed.is_set(cpu).then_some(pin).ok_or(RunError::Pin(cpu))
+    };
+    cpus.iter().map(pin).collect()
 }
 
 /// TLS sessions that are open in the proxy at one time.
