@@ -79,6 +79,11 @@ found! {
         "fw:4:23: error: setting.session.timeout-udp must be a whole number, without quotes, not a text",
         "fw:5:21: error: setting.tagging.never-tag must be an array of texts: [\"…\"], not a text",
     ];
+    verify_sni_without_resolvers: "[profiles.decryption.p]\nverify-sni = true\n[profiles.decryption.q]\nverify-sni = false" => [
+        "fw:1:22: warning: decryption profile `p` is not used",
+        "fw:2:14: warning: decryption profile `p`: no zone lists `resolvers`, so verify-sni believes whatever any DNS server answers, a client's own included",
+        "fw:3:22: warning: decryption profile `q` is not used",
+    ];
     wrong_boolean: "[setting.session]\ntimeout-udp = 30.5\n[profiles.decryption.p]\nssl-forward-proxy.strip-alpn = 'yes'" => [
         "fw:2:15: error: setting.session.timeout-udp must be a whole number, without quotes, not a number with a fraction",
         "fw:3:22: warning: decryption profile `p` is not used",

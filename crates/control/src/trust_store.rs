@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use decrypt::Trust;
+use policy::{DecryptionSettings, TrustedRoots};
 
 use crate::text_file;
 
@@ -28,6 +29,20 @@ pub struct TrustFiles {
 }
 
 impl TrustFiles {
+    /// Reads the roots and revocation lists that a configuration in `folder` names.
+    pub fn named_by(settings: &DecryptionSettings, folder: &Path) -> Self {
+        let roots: Vec<RootSource> = settings
+            .trusted_roots
+            .iter()
+            .map(|source| match source {
+                TrustedRoots::System => RootSource::System,
+                TrustedRoots::File(file) => RootSource::File(folder.join(&**file)),
+            })
+            .collect();
+        let crls: Vec<PathBuf> = settings.crls.iter().map(|file| folder.join(&**file)).collect();
+        Self::read(&roots, crls.iter().map(PathBuf::as_path))
+    }
+
     /// Reads roots and revocation lists. What cannot be read is left out and said.
     pub fn read<'a>(roots: &[RootSource], crls: impl IntoIterator<Item = &'a Path>) -> Self {
         let mut files = Self::default();

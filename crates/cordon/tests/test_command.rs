@@ -82,6 +82,9 @@ action = "no-decrypt"
 name = "opened"
 source = ["10.0.0.7"]
 action = "decrypt"
+profile = "Checked"
+[profiles.decryption.Checked]
+verify-sni = true
 [[setting.ssl-decrypt.ssl-exclude-cert]]
 name = "*.pinned.example"
 "#;
@@ -253,8 +256,12 @@ fn the_decryption_rule_is_told_with_its_reasons() {
         let answer = lab.object(&words);
         assert_eq!(answer["rule"], "opened");
         assert_eq!(
-            (&answer["action"], &answer["excluded"]),
-            (&json!(action), &json!(excluded))
+            (
+                &answer["action"],
+                &answer["excluded"],
+                &answer["name_to_be_proved"]
+            ),
+            (&json!(action), &json!(excluded), &json!(excluded))
         );
     }
     let unnamed = ask(&[]);

@@ -1,6 +1,6 @@
 //! Whom we believe: roots, revocation lists, and the verdict over an upstream chain.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use rustls::{
     CertificateError, Error, RootCertStore,
@@ -201,6 +201,29 @@ impl Trust {
         (self.roots, self.crls)
     }
 
+    /// Judges a chain that passed in the clear: DER certificates, the server's own first; for the name asked for, or the
+    /// address where none was; at a time and with a validity in seconds since 1970.
+    pub fn judge_shown(
+        &self,
+        chain: &[Vec<u8>],
+        name: Option<&str>,
+        address: IpAddr,
+        now: u64,
+        validity: (u64, u64),
+    ) -> Verdict {
+        let chain: Vec<CertificateDer<'_>> = chain.iter().map(|der| CertificateDer::from(&**der)).collect();
+        let name = name.and_then(|name| ServerName::try_from(name).ok());
+        let name = name.unwrap_or_else(|| ServerName::from(address));
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        match chain.split_first() {
+            Some((leaf, intermediates)) => self.judge(leaf, intermediates, &name, now, validity),
+            None => Verdict {
+                untrusted: Some(CertificateError::BadEncoding),
+                ..Verdict::default()
+            },
+        }
+    }
+
     /// Judges a chain at a time. `validity` is the leaf's own, in seconds since 1970.
     pub fn judge(
         &self,
@@ -225,7 +248,7 @@ impl Trust {
             // What it was worth while it was valid: an expired leaf of a trusted issuer is not an untrusted one.
             let (from, until) = validity;
             let inside = now.as_secs().min(until.saturating_sub(1)).max(from);
-            at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(inside));
+            at = UnixTime::since_unix_epoch(Duration::from_secs(inside));
             problem = chain_problem(&verifiers.lenient, leaf, intermediates, name, at);
         }
         match problem {

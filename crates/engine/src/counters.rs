@@ -2,7 +2,7 @@
 
 use packet::IpProtocol;
 
-use crate::{DropReason, Verdict};
+use crate::{DropReason, RuleCounts, Verdict};
 
 /// Sums over one shard, or over several.
 #[derive(Clone, Debug)]
@@ -31,8 +31,13 @@ pub struct Counters {
     pub adopted: u64,
     /// TLS sessions that a rule would have opened, and that could not be taken over.
     pub not_adopted: u64,
+    /// TLS sessions that were opened, or would be, because the server name that would have kept them closed was not
+    /// known to belong to the server's address.
+    pub unverified_names: u64,
     /// DNS-over-TCP messages too long to be held, or streams with too large a hole.
     pub dns_stream_overflow: u64,
+    /// How often each rule has decided.
+    pub rules: RuleCounts,
 }
 
 /// Sessions set up, by protocol.
@@ -74,7 +79,9 @@ impl Default for Counters {
             redecided: 0,
             adopted: 0,
             not_adopted: 0,
+            unverified_names: 0,
             dns_stream_overflow: 0,
+            rules: RuleCounts::default(),
         }
     }
 }
@@ -134,6 +141,8 @@ impl Counters {
         self.redecided += other.redecided;
         self.adopted += other.adopted;
         self.not_adopted += other.not_adopted;
+        self.rules.add(&other.rules);
+        self.unverified_names += other.unverified_names;
         self.dns_stream_overflow += other.dns_stream_overflow;
     }
 }

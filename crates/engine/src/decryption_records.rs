@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use decrypt::tls::{Facts, Failure};
+use inspect::tls::CertificateFault;
 use logs::{Body, ChainStatus, Decryption, ErrorIndex, EscapedText, ProxyType, Record, SessionEndReason};
 use packet::{DomainName, Timestamp};
 
@@ -60,8 +61,16 @@ fn record(
             tls_version: server.version,
             tls_cipher: server.suite,
             tls_keyxchg: server.key_exchange,
-            err_index: failure.map_or(ErrorIndex::None, |failure| index(failure.index)),
-            error: failure.map_or(Cow::Borrowed(""), |failure| failure.error.clone()),
+            err_index: match failure {
+                Some(failure) => index(failure.index),
+                None if facts.is_some_and(is_for_another) => ErrorIndex::Certificate,
+                None => ErrorIndex::None,
+            },
+            error: match failure {
+                Some(failure) => failure.error.clone(),
+                None if facts.is_some_and(is_for_another) => CertificateFault::WrongName.to_string().into(),
+                None => Cow::Borrowed(""),
+            },
             proxy_type: ProxyType::Forward,
             chain_status: facts.map_or(ChainStatus::Uninspected, |facts| chain(facts.chain)),
             session_end_reason: if failure.is_some() {
@@ -81,6 +90,11 @@ fn asked_for(session: &Session, facts: Option<&Facts>) -> Option<DomainName> {
         Some(facts) if session.decrypted => facts.sni.as_ref()?.parse().ok(),
         Some(_) | None => session.server_name.as_deref().copied(),
     }
+}
+
+/// The server's certificate is not for the name that the client asked for. By default that stops nobody; it is said.
+pub(crate) fn is_for_another(facts: &Facts) -> bool {
+    facts.sni.is_some() && facts.server.is_some() && !facts.name_matches
 }
 
 fn index(index: decrypt::ErrorIndex) -> ErrorIndex {

@@ -20,10 +20,6 @@ pub struct Order {
 
 /// Something for the forwarder.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all events are records; a box would allocate for each"
-)]
 pub enum Event {
     /// A log record.
     Record(Record),
@@ -106,6 +102,7 @@ impl Outputs {
         self.events.push((order, Event::Record(record)));
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "it moves into the queue")]
     pub(crate) fn fact(&mut self, fact: Fact) {
         let order = self.next_order();
         self.events.push((order, Event::Fact(fact)));

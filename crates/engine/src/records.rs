@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use logs::{
-    Body, Direction as Seen, Fact, FlowFields, Origin, Record, SessionEndReason, Severity, Side,
+    Body, Direction as Seen, Fact, FlowFields, Origin, Record, Sender, SessionEndReason, Severity, Side,
     Threat as ThreatRecord, ThreatAction, ThreatSubtype, Traffic as TrafficRecord, TrafficSubtype,
 };
 use packet::{IpProtocol, MacAddr, Timestamp};
@@ -214,6 +214,17 @@ pub(crate) fn source_seen(session: &Session, direction: Direction, ip: IpAddr, m
         ip,
         mac,
     }
+}
+
+/// Whom a session's client claims to be, and the link-layer address that it has; `None` where there is no link layer.
+pub(crate) fn sender(session: &Session) -> Option<Sender> {
+    Some(Sender {
+        wire: session.key.wire(),
+        side: side(session),
+        vlans: session.key.vlans(),
+        ip: session.key.tuple().src,
+        mac: session.client_mac?,
+    })
 }
 
 pub(crate) fn flow(env: &Env<'_>, session: &Session) -> FlowFields {

@@ -1,13 +1,17 @@
 //! What a commit publishes to the packet path as one thing: old or new, never a mix.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use decrypt::tls::Proxy;
+use decrypt::{Trust, tls::Proxy};
 use inspect::{Application, domains::DomainSet};
-use packet::{Timestamp, build::Summing};
+use logs::{AddressNames, NameProof};
+use packet::{DomainName, Timestamp, build::Summing};
 use policy::{AppId, DecryptAction, Policy};
 
 /// What TLS is opened with.
@@ -47,6 +51,10 @@ pub struct Ruleset {
     apps: Vec<AppId>,
     decrypting: Option<Decrypting>,
     strips_ech: bool,
+    verifies_names: bool,
+    /// Which names belong to which addresses, as far as is known.
+    names: Option<Arc<AddressNames>>,
+    trust: Option<Trust>,
 }
 
 impl Ruleset {
@@ -56,6 +64,10 @@ impl Ruleset {
             .iter()
             .map(|application| AppId::from_name(application.name()).unwrap_or(AppId::UNKNOWN_TCP))
             .collect();
+        let verifies_names = policy.decryption_rules().any(|(_, rule)| {
+            let profile = rule.profile.and_then(|id| policy.decryption_profile(id));
+            !rule.disabled && profile.is_some_and(|profile| profile.verify_sni)
+        });
         let strips_ech = policy.decryption_rules().any(|(_, rule)| {
             let profile = rule.profile.and_then(|id| policy.decryption_profile(id));
             rule.action == DecryptAction::Decrypt
@@ -64,6 +76,9 @@ impl Ruleset {
         });
         Self {
             strips_ech,
+            verifies_names,
+            names: None,
+            trust: None,
             policy,
             domains,
             generation,
@@ -79,6 +94,58 @@ impl Ruleset {
             decrypting: Some(decrypting),
             ..self
         }
+    }
+
+    /// The same, with the server names known of addresses. Without, none is.
+    #[must_use]
+    pub fn knowing(self, names: Arc<AddressNames>) -> Self {
+        Self {
+            names: Some(names),
+            ..self
+        }
+    }
+
+    /// The same, with whom certificates that pass in the clear must lead to. Without, none is checked for that.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self {
+            trust: Some(trust),
+            ..self
+        }
+    }
+
+    /// The server names known of addresses, where the rules were given some.
+    pub fn address_names(&self) -> Option<&Arc<AddressNames>> {
+        self.names.as_ref()
+    }
+
+    /// Whom certificates must lead to.
+    pub(crate) fn trust(&self) -> Option<&Trust> {
+        self.trust.as_ref()
+    }
+
+    /// Whether some rule believes a server's name only where it is known to belong to the server's address.
+    pub(crate) fn verifies_names(&self) -> bool {
+        self.verifies_names
+    }
+
+    /// Whether a name is known to belong to an address.
+    pub(crate) fn knows_name(&self, now: Timestamp, address: IpAddr, name: &DomainName) -> bool {
+        self.names
+            .as_ref()
+            .is_some_and(|names| names.agrees(now, address, name))
+    }
+
+    /// Whether a further proof that a name belongs to an address is worth telling.
+    pub(crate) fn wants_name(
+        &self,
+        now: Timestamp,
+        address: IpAddr,
+        name: &DomainName,
+        proof: NameProof,
+    ) -> bool {
+        let names = self.names.as_ref().filter(|_| self.verifies_names);
+        names.is_some_and(|names| !names.is_fresh(now, address, name, proof))
     }
 
     /// Whether keys of Encrypted Client Hello are taken out of DNS replies: some rule's decryption needs the names.

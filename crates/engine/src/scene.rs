@@ -108,6 +108,7 @@ pub(crate) struct Scene<'a, 'p> {
     pub(crate) now: Timestamp,
     pub(crate) packet: &'a Packet<'p>,
     pub(crate) direction: Direction,
+    pub(crate) ingress: Ingress,
     pub(crate) out: &'a mut Outputs,
     pub(crate) counters: &'a mut Counters,
     /// Room for one forged DNS message.

@@ -22,9 +22,10 @@ use policy::{Action, AppId, AppKnowledge, InterfaceId, NonSyn, WireSpec};
 use crate::{
     Counters, DropReason, Env, FlowRef, FragmentNote, Frame, Ingress, Outputs, Scene, Verdict, records,
     session::{
-        DeadlineQueue, Direction, Recognition, Ruling, Segment, Session, SessionTable, SlotId, State, Zones,
+        Account, DeadlineQueue, Direction, Recognition, Ruling, Segment, Session, SessionTable, SlotId,
+        State, Zones,
     },
-    stages::{admit, decide, decide::Again, dns, dns_tcp, recognise, refuse, tcp, tls},
+    stages::{admit, decide, decide::Again, dns, dns_tcp, naming, recognise, refuse, tcp, tls},
 };
 
 /// The bounds of one shard.
@@ -58,6 +59,8 @@ pub struct Shard {
     counters: Counters,
     message: Vec<u8>,
     replies: Vec<u8>,
+    /// DNS questions whose answers would tell names of addresses.
+    asked: naming::Asked,
 }
 
 impl Shard {
@@ -73,6 +76,7 @@ impl Shard {
             counters: Counters::default(),
             message: Vec::with_capacity(1024),
             replies: Vec::with_capacity(1024),
+            asked: naming::Asked::default(),
         }
     }
 
@@ -267,7 +271,9 @@ impl Shard {
                 }
                 match decide::again(session, env, now, false) {
                     Again::Allowed => {
-                        self.sessions.remove(slot);
+                        if let Some(session) = self.sessions.remove(slot) {
+                            self.count_end(&session, now, out);
+                        }
                         true
                     }
                     Again::Unchanged => false,
@@ -374,6 +380,7 @@ impl Shard {
             interception: None,
             closed_tls: None,
             decrypted: false,
+            account: Account::default(),
         };
         if tcp.is_some_and(|tcp| tcp.flags.syn()) && decision.action.allows() {
             session.interception = intercept::candidate(env, &session, frame);
@@ -418,9 +425,11 @@ impl Shard {
         direction: Direction,
         out: &mut Outputs,
     ) {
-        let Some(session) = self.sessions.get(slot) else {
+        let Some(session) = self.sessions.get_mut(slot) else {
             return;
         };
+        session.account.first_rule = session.ruling.name;
+        self.counters.rules.security.hit(session.ruling.name, now);
         // What a tunnel's inside claims about addresses is no fact of the link.
         if let (Some(mac), Some(ip), None) = (
             frame.packet.link().source,
@@ -532,6 +541,7 @@ impl Shard {
             now,
             packet: &frame.packet,
             direction,
+            ingress: frame.ingress,
             out,
             counters: &mut self.counters,
             message: &mut self.message,
@@ -545,6 +555,7 @@ impl Shard {
                 Transport::Icmp(_) | Transport::Other { .. } | Transport::Fragment { .. } => None,
             };
         }
+        naming::packet(&mut scene, &mut self.asked, session, &transport);
         let learnt = recognise::payload(session, env, &transport, direction);
         if verdict.is_none() && session.state == State::Open {
             let asks =
@@ -612,7 +623,7 @@ impl Shard {
         let tcp = tcp_of(&frame.packet)?;
         let session = self.sessions.get_mut(slot)?;
         let closed = session.state == State::Open && session.interception.is_none();
-        if !closed || !tls::segment(env, now, session, &tcp, direction) {
+        if !closed || !tls::segment(env, now, session, &tcp, direction, &mut self.counters) {
             return None;
         }
         session.ended_by(SessionEndReason::DecryptCertValidation);

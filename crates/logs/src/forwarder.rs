@@ -3,8 +3,10 @@
 //! The one writer of tags that records cause: it takes records and facts in order of (tick, frame, ordinal),
 //! so that what it does depends on nothing else. Everything it remembers is bounded.
 
+mod address_names;
 mod aging;
 mod binding;
+mod bypassed;
 mod evidence;
 mod quota;
 mod refusal;
@@ -13,12 +15,17 @@ mod tagging;
 
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
-use packet::{MacAddr, Timestamp, VlanTags, Wire};
+use packet::{DomainName, MacAddr, Timestamp, VlanTags, Wire};
 use policy::{LogSetting, Policy};
 use tags::{Cause, CauseSource, Limit, Registration, Subject, TagId, TagStore};
 
+pub use self::{
+    address_names::{AddressNameCounts, AddressNames, NameProof},
+    bypassed::{Bypassed, Passed},
+};
 use self::{
     binding::{Bindings, Segment},
+    bypassed::PassedByServer,
     evidence::Witnesses,
     sinkholed::SinkholedNames,
     tagging::{Case, EntryState, Shared, tagging_report},
@@ -49,6 +56,10 @@ pub struct ForwarderLimits {
     pub evidence: usize,
     /// Unlisted resolvers that are reported; further ones are not.
     pub unlisted_resolvers: usize,
+    /// Server names known of addresses; the pair learnt longest ago makes room.
+    pub address_names: usize,
+    /// Servers with what has passed unopened because of their tags; the one that was last told of longest ago makes room.
+    pub bypassed_servers: usize,
 }
 
 impl Default for ForwarderLimits {
@@ -58,6 +69,8 @@ impl Default for ForwarderLimits {
             sinkholed_clients: 65_536,
             evidence: 16_384,
             unlisted_resolvers: 4096,
+            address_names: 262_144,
+            bypassed_servers: 16_384,
         }
     }
 }
@@ -86,6 +99,34 @@ pub enum Fact {
         /// Who had asked.
         client: IpAddr,
     },
+    /// A server name was seen to belong to an address, as far as rules want to know such things.
+    Named {
+        /// The address.
+        address: IpAddr,
+        /// The name.
+        name: DomainName,
+        /// By what.
+        proof: NameProof,
+        /// Who has asked, where the answer counts only because this is a listed resolver.
+        asker: Option<Sender>,
+    },
+    /// A session is over that was not opened only because of its server's tags.
+    Bypassed(Bypassed),
+}
+
+/// Whom a packet claims to come from, and the link-layer address that it does come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The wire.
+    pub wire: Wire,
+    /// The side of the wire.
+    pub side: Side,
+    /// The VLANs.
+    pub vlans: VlanTags,
+    /// The source address.
+    pub ip: IpAddr,
+    /// The link-layer source address.
+    pub mac: MacAddr,
 }
 
 /// A tag that an administrator sets or removes.
@@ -131,6 +172,7 @@ pub struct ForwarderCounters {
     pub bindings_evicted: u64,
     pub sinkholed_names_evicted: u64,
     pub evidence_evicted: u64,
+    pub bypassed_servers_evicted: u64,
 }
 
 /// Turns records into tags.
@@ -140,6 +182,8 @@ pub struct Forwarder {
     next_entry: u32,
     shared: Shared,
     sinkholed: SinkholedNames,
+    address_names: Arc<AddressNames>,
+    bypassed: PassedByServer,
     unlisted_resolvers: HashSet<IpAddr>,
     limits: ForwarderLimits,
     last_seqno: u64,
@@ -171,6 +215,8 @@ impl Forwarder {
                 told_full: false,
             },
             sinkholed: SinkholedNames::new(limits.sinkholed_clients),
+            address_names: Arc::new(AddressNames::new(limits.address_names, 0)),
+            bypassed: PassedByServer::new(limits.bypassed_servers),
             unlisted_resolvers: HashSet::new(),
             limits,
             last_seqno: 0,
@@ -180,6 +226,25 @@ impl Forwarder {
         };
         forwarder.configure(config);
         forwarder
+    }
+
+    /// Notes in `names` what becomes known of them, for workers to look at.
+    #[must_use]
+    pub fn telling(self, names: Arc<AddressNames>) -> Self {
+        Self {
+            address_names: names,
+            ..self
+        }
+    }
+
+    /// The server names known of addresses.
+    pub fn address_names(&self) -> &Arc<AddressNames> {
+        &self.address_names
+    }
+
+    /// What sessions that are over have carried unopened because of this subject's tags.
+    pub fn passed_under(&self, now: Timestamp, subject: &Subject) -> Passed {
+        self.bypassed.under(now, subject)
     }
 
     /// Goes on numbering behind the last record of an earlier run.
@@ -285,6 +350,19 @@ impl Forwarder {
                     self.report_resolver(server, client);
                 }
             }
+            Fact::Bypassed(session) => self.bypassed.add(now, &session),
+            Fact::Named {
+                address,
+                name,
+                proof,
+                asker,
+            } => {
+                if asker.is_some_and(|asker| self.shared.bindings.is_foreign(now, &asker)) {
+                    self.address_names.refuse();
+                } else {
+                    self.address_names.learn(now, address, &name, proof);
+                }
+            }
         }
         self.tell_consequences(now, out);
     }
@@ -385,6 +463,7 @@ impl Forwarder {
             bindings_evicted: self.shared.bindings.evicted(),
             sinkholed_names_evicted: self.sinkholed.evicted(),
             evidence_evicted: self.shared.witnesses.evicted(),
+            bypassed_servers_evicted: self.bypassed.evicted(),
             ..self.counters
         }
     }
@@ -408,6 +487,9 @@ impl Forwarder {
                     TagEvent::Shadow => &mut self.counters.tags_shadowed,
                 };
                 *counter += 1;
+                if matches!(change.event, TagEvent::Unregister | TagEvent::Timeout) {
+                    self.bypassed.forget(&change.subject);
+                }
             }
             let seqno = self.number();
             out.push(Record {

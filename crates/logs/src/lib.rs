@@ -27,7 +27,8 @@ pub use end_reason::SessionEndReason;
 pub use field::{Attribute, Field, UnknownAttribute};
 pub use filter::{Filter, FilterError, FilterWarning, Operator};
 pub use forwarder::{
-    CommandOutcome, Fact, Forwarder, ForwarderConfig, ForwarderCounters, ForwarderLimits, TagCommand,
+    AddressNameCounts, AddressNames, Bypassed, CommandOutcome, Fact, Forwarder, ForwarderConfig,
+    ForwarderCounters, ForwarderLimits, NameProof, Passed, Sender, TagCommand,
 };
 pub use line::{InvalidLine, Line};
 pub use log_type::LogType;

@@ -325,6 +325,11 @@ impl Policy {
         self.parts.resolvers.contains(address)
     }
 
+    /// Whether any zone says who asks DNS for others.
+    pub fn lists_resolvers(&self) -> bool {
+        !self.parts.resolvers.is_empty()
+    }
+
     /// Whether `address` is a sinkhole of any profile.
     pub fn is_sinkhole(&self, address: IpAddr) -> bool {
         let mut profiles = self.parts.spyware.iter();

@@ -186,4 +186,7 @@ pub struct DecryptionProfile {
     pub max_version: TlsVersion,
     /// ECH configurations are taken out of HTTPS records, so that clients show the name they ask for.
     pub strip_ech: bool,
+    /// A server name that keeps a session closed is believed only where DNS, or the server's certificate, has shown it
+    /// to belong to the server's address.
+    pub verify_sni: bool,
 }

@@ -134,11 +134,23 @@ impl<'a> Compiler<'a> {
             );
             self.findings.error(given.span, message);
         }
+        let verify_sni = entry.verify_sni.as_ref().filter(|given| given.value);
+        if let Some(given) = verify_sni
+            && self.document.zones.iter().all(|zone| zone.resolvers.is_empty())
+        {
+            let message = format!(
+                "decryption profile {}: no zone lists `resolvers`, so verify-sni believes whatever any DNS server \
+                 answers, a client's own included",
+                Quoted(&entry.name.value)
+            );
+            self.findings.warning(given.span, message);
+        }
         let id = self.builder.add_decryption_profile(DecryptionProfile {
             name,
             ssl_forward_proxy: entry.ssl_forward_proxy,
             ssl_no_proxy: entry.ssl_no_proxy,
             strip_ech: entry.strip_ech,
+            verify_sni: verify_sni.is_some(),
             min_version,
             max_version,
         });

@@ -150,6 +150,7 @@ pub(crate) struct DecryptionProfileEntry {
     pub(crate) ssl_forward_proxy: SslForwardProxy,
     pub(crate) ssl_no_proxy: SslNoProxy,
     pub(crate) strip_ech: bool,
+    pub(crate) verify_sni: Option<Located<bool>>,
     pub(crate) min_version: Option<Located<TlsVersion>>,
     pub(crate) max_version: Option<Located<TlsVersion>>,
 }
@@ -175,7 +176,7 @@ impl DecryptionProfileEntry {
             }
             protocol.finish();
         }
-        reader.not_supported("verify-sni");
+        let verify_sni = reader.boolean("verify-sni");
         let strip_ech = reader.switch("strip-ech", false);
         reader.text("description");
         for key in ["ssl-inbound-proxy", "ssh-proxy"] {
@@ -187,6 +188,7 @@ impl DecryptionProfileEntry {
             ssl_forward_proxy,
             ssl_no_proxy,
             strip_ech,
+            verify_sni,
             min_version,
             max_version,
         }

@@ -78,6 +78,8 @@ pub enum Command {
     Confirm,
     /// Ends sessions: their next packet opens a new one.
     ClearSession(Sessions),
+    /// Counts the hits of a rule from nothing, or of all rules where no name is given.
+    ClearRuleHits(Option<String>),
     /// Holds one of the firewall's doings still.
     Pause {
         /// Which.
@@ -204,6 +206,7 @@ impl Command {
             | Self::Rollback(_)
             | Self::Confirm
             | Self::ClearSession(_)
+            | Self::ClearRuleHits(_)
             | Self::Pause { .. } => Privilege::Write,
         }
     }

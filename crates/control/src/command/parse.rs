@@ -270,11 +270,12 @@ fn rollback(words: Rest) -> Result<Command, CommandError> {
 fn clear(mut words: Rest) -> Result<Command, CommandError> {
     match words.next().unwrap_or_default().as_str() {
         "session" => {}
+        "rule-hits" => return clear_rule_hits(words),
         "" => {
             return Words::new("clear", words, &[])
-                .and_then(|words| Err(words.wrong("`session` is missing")));
+                .and_then(|words| Err(words.wrong("`session` or `rule-hits` is missing")));
         }
-        word => return Err(unknown("thing to clear", word, &["session"])),
+        word => return Err(unknown("thing to clear", word, &["session", "rule-hits"])),
     }
     let mut words = Words::new("clear session", words, &[])?;
     let which = words.rest();
@@ -291,6 +292,13 @@ fn clear(mut words: Rest) -> Result<Command, CommandError> {
         Sessions::Matching(filter(&which, LogType::Traffic)?)
     };
     Ok(Command::ClearSession(sessions))
+}
+
+fn clear_rule_hits(words: Rest) -> Result<Command, CommandError> {
+    let mut words = Words::new("clear rule-hits", words, &[])?;
+    let name = words.need("`all` or NAME")?;
+    words.end()?;
+    Ok(Command::ClearRuleHits((name != "all").then_some(name)))
 }
 
 fn pause(words: Rest) -> Result<Command, CommandError> {

@@ -86,6 +86,10 @@ impl Command {
                 }
             }
             Self::Confirm => line.add("confirm"),
+            Self::ClearRuleHits(rule) => {
+                line.all(["clear", "rule-hits", "--"]);
+                line.add(rule.as_deref().unwrap_or("all"));
+            }
             Self::ClearSession(which) => {
                 line.all(["clear", "session"]);
                 line.add(&match which {

@@ -127,6 +127,11 @@ fn reads_every_command() {
         ("rollback 3", Command::Rollback(RollbackTo::Steps(3))),
         ("rollback --to 3", Command::Rollback(RollbackTo::Commit(3))),
         ("confirm", Command::Confirm),
+        ("clear rule-hits all", Command::ClearRuleHits(None)),
+        (
+            "clear rule-hits 'Block Infected'",
+            Command::ClearRuleHits(Some("Block Infected".to_owned())),
+        ),
         ("clear session all", Command::ClearSession(Sessions::All)),
         ("clear session 4711", Command::ClearSession(Sessions::Id(4711))),
         (
@@ -377,6 +382,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         (proptest::option::of(1..=u32::MAX), any_diff_to()).prop_map(|(from, to)| Command::Diff { from, to }),
         (1..=u32::MAX).prop_map(|steps| Command::Rollback(RollbackTo::Steps(steps))),
         (1..=u32::MAX).prop_map(|number| Command::Rollback(RollbackTo::Commit(number))),
+        proptest::option::of(any_name())
+            .prop_map(|name| Command::ClearRuleHits(name.filter(|name| name != "all"))),
         any::<u64>().prop_map(|id| Command::ClearSession(Sessions::Id(id))),
         traffic()
             .prop_filter("one that forgets nothing", |filter| !filter.is_all())

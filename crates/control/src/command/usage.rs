@@ -53,6 +53,10 @@ impl Usage {
         write("confirm", "keeps a commit that waits to be confirmed"),
         write("clear session all|ID|'FILTER'", "ends sessions"),
         write(
+            "clear rule-hits all|NAME",
+            "counts the hits of rules from nothing",
+        ),
+        write(
             "pause tagging|decryption --for 10m",
             "holds one of them still; --for 0s goes on at once",
         ),

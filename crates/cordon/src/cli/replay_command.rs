@@ -1,9 +1,11 @@
 //! `cordon replay`: what the user gave becomes a replay, and its outcome an exit code.
 
-use std::{io::Write as _, sync::Arc};
+use std::{io::Write as _, path::Path, sync::Arc};
 
+use control::TrustFiles;
 use engine::Ruleset;
-use logs::ForwarderConfig;
+use inspect::domains::DomainSet;
+use logs::{AddressNames, ForwarderConfig, ForwarderLimits};
 use packet::Wire;
 use policy::Policy;
 use tags::TagNames;
@@ -42,7 +44,7 @@ impl ReplayArguments {
             own_addresses: Vec::new(),
         };
         let rules = Rules {
-            ruleset: Arc::new(Ruleset::new(running.policy, running.domains, 1)),
+            ruleset: Arc::new(self.ruleset(running.policy, running.domains)),
             forwarding,
             names,
         };
@@ -68,6 +70,21 @@ impl ReplayArguments {
                 }
             }
         }
+    }
+
+    /// The rules, with what they say of TLS that passes closed: whom they trust, and what names they know.
+    fn ruleset(&self, policy: Policy, domains: DomainSet) -> Ruleset {
+        let decides = policy.decryption_rules().len() > 0;
+        let folder = self.config.parent().unwrap_or(Path::new(""));
+        let files = decides.then(|| TrustFiles::named_by(&policy.settings().decryption, folder));
+        let names = AddressNames::new(ForwarderLimits::default().address_names, SEED);
+        let ruleset = Ruleset::new(policy, domains, 1).knowing(Arc::new(names));
+        let Some(files) = files else { return ruleset };
+        let (trust, faults) = files.trust();
+        for fault in faults {
+            complain(&format_args!("trusted roots: {fault}"));
+        }
+        ruleset.trusting(trust)
     }
 
     /// The wire that the captures cross: the one named, or the first.

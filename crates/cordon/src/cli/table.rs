@@ -94,6 +94,7 @@ pub(super) fn columns(command: &Command) -> Columns {
         | Command::Rollback(_)
         | Command::Confirm
         | Command::ClearSession(_)
+        | Command::ClearRuleHits(_)
         | Command::Pause { .. }
         | Command::Test(_) => Columns::First(&[
             "number",

@@ -69,10 +69,10 @@ impl Answers {
             Show::Tags { limit } => Ok(self.tags(limit)),
             Show::Groups => Ok(self.groups()),
             Show::Group(name) => self.group(&name),
-            Show::Rules => Ok(self.rules()),
+            Show::Rules => self.rules(),
             Show::Lists => Ok(self.lists()),
             Show::Logs { filter, limit } => self.logs(&filter, limit),
-            Show::Bypass => Ok(self.bypass()),
+            Show::Bypass => self.bypass(),
             Show::FilterFields(log_type) => Ok(filter_fields(log_type)),
             Show::Commits => Ok(self.commits.list()),
         }
@@ -199,6 +199,7 @@ impl Answer for Answers {
                 cmd: "confirm",
             }),
             Command::ClearSession(sessions) => self.clear(sessions),
+            Command::ClearRuleHits(rule) => self.clear_rule_hits(rule.as_deref()),
             Command::Pause { what, duration } => Ok(self.pause(admin, what, duration)),
             Command::Test(words) => self.test(&words),
             // The server answers it itself.

@@ -336,7 +336,7 @@ impl Commits {
         let old = self.shared.ruleset.load_full();
         state.generation += 1;
         let (accepted, ruleset, trust, findings) = compiled.into_parts(state.generation);
-        let ruleset = Arc::new(ruleset.decrypting(self.decryption.with(trust, self.shared.clock.now())));
+        let ruleset = Arc::new(self.decryption.equip(ruleset, trust, self.shared.clock.now()));
         let forwarder = forwarder_config(&accepted.forwarding, ruleset.policy());
         self.shared
             .forwarding

@@ -7,8 +7,9 @@ use std::{
 };
 
 use control::{CaError, CaStore, TrustFiles};
-use decrypt::{Authority, tls::Proxy};
-use engine::{Decrypting, DecryptionPause};
+use decrypt::{Authority, Trust, tls::Proxy};
+use engine::{Decrypting, DecryptionPause, Ruleset};
+use logs::AddressNames;
 use packet::{Timestamp, build::Summing};
 use tracing::{info, warn};
 
@@ -20,6 +21,8 @@ pub(super) struct Decryption {
     authority: Mutex<Authority>,
     made: Mutex<Option<Made>>,
     pub(super) pause: Arc<DecryptionPause>,
+    /// What outlives every configuration too: which names were seen to lead where.
+    names: Arc<AddressNames>,
 }
 
 #[derive(Debug)]
@@ -27,11 +30,13 @@ struct Made {
     certificates: String,
     files: TrustFiles,
     proxy: Arc<Proxy>,
+    trust: Trust,
 }
 
 impl Decryption {
-    /// That of the state directory; its authorities are made on the first start.
-    pub(super) fn open(state: &Path, now: Timestamp) -> Result<Self, CaError> {
+    /// That of the state directory; its authorities are made on the first start. The forwarder notes in `names` what it
+    /// learns of them.
+    pub(super) fn open(state: &Path, now: Timestamp, names: Arc<AddressNames>) -> Result<Self, CaError> {
         let store = CaStore::new(state);
         let authority = store.open(seconds(now))?;
         Ok(Self {
@@ -39,12 +44,21 @@ impl Decryption {
             authority: Mutex::new(authority),
             made: Mutex::new(None),
             pause: Arc::default(),
+            names,
         })
     }
 
-    /// What TLS is opened with under a configuration that trusts these. Minted certificates and sessions to be resumed
-    /// are kept where nothing has changed. Authorities that cannot be read any more stay in use.
-    pub(super) fn with(&self, files: TrustFiles, now: Timestamp) -> Decrypting {
+    /// The rules of a configuration that trusts these, with what TLS is opened with. Minted certificates and sessions to
+    /// be resumed are kept where nothing has changed. Authorities that cannot be read any more stay in use.
+    pub(super) fn equip(&self, ruleset: Ruleset, files: TrustFiles, now: Timestamp) -> Ruleset {
+        let (decrypting, trust) = self.with(files, now);
+        ruleset
+            .decrypting(decrypting)
+            .trusting(trust)
+            .knowing(Arc::clone(&self.names))
+    }
+
+    fn with(&self, files: TrustFiles, now: Timestamp) -> (Decrypting, Trust) {
         let authority = {
             let mut last = self.authority.lock().unwrap_or_else(PoisonError::into_inner);
             match self.store.open(seconds(now)) {
@@ -60,26 +74,28 @@ impl Decryption {
         let same = made
             .as_ref()
             .filter(|made| made.files == files && made.certificates == certificates);
-        let proxy = if let Some(made) = same {
-            Arc::clone(&made.proxy)
+        let (proxy, trust) = if let Some(made) = same {
+            (Arc::clone(&made.proxy), made.trust.clone())
         } else {
-            let proxy = make(authority, &files);
+            let (proxy, trust) = make(authority, &files);
             *made = Some(Made {
                 certificates,
                 files,
                 proxy: Arc::clone(&proxy),
+                trust: trust.clone(),
             });
-            proxy
+            (proxy, trust)
         };
-        Decrypting {
+        let decrypting = Decrypting {
             proxy,
             summing: Summing::Unfinished,
             pause: Arc::clone(&self.pause),
-        }
+        };
+        (decrypting, trust)
     }
 }
 
-fn make(authority: Authority, files: &TrustFiles) -> Arc<Proxy> {
+fn make(authority: Authority, files: &TrustFiles) -> (Arc<Proxy>, Trust) {
     let (trust, faults) = files.trust();
     for fault in faults {
         warn!(%fault, "trusted roots");
@@ -91,7 +107,7 @@ fn make(authority: Authority, files: &TrustFiles) -> Arc<Proxy> {
     }
     let (roots, revocations) = trust.counts();
     info!(roots, revocations, "forward proxy");
-    Arc::new(Proxy::new(authority, trust))
+    (Arc::new(Proxy::new(authority, trust.clone())), trust)
 }
 
 fn seconds(now: Timestamp) -> u64 {

@@ -7,12 +7,12 @@ use std::sync::{Arc, atomic::Ordering};
 
 use arc_swap::{ArcSwap, Cache};
 use engine::{
-    Counters, DropReason, Env, FragmentNote, Frame, Ingress, Outputs, Placement, Ruleset, SHARDS,
+    Counters, DropReason, Env, FragmentNote, Frame, Ingress, Outputs, Placement, RuleCounts, Ruleset, SHARDS,
     SessionState, Shard, ShardId, ShardLimits, Verdict, inside, place,
 };
 use logs::Record;
 use packet::{Checksums, Datagram, LinkType, Packet, Timestamp, Wire, build::Unfinished, parse};
-use policy::{InterfaceId, Symbols};
+use policy::{InterfaceId, Symbol, Symbols};
 use ports::live::{Burst, ChecksumState, Gso, GsoKind, Offload, Sender, Waker};
 
 use super::{
@@ -117,6 +117,22 @@ impl Desk {
     /// The shards of this worker; those of others stay empty.
     pub(super) fn shards(&self) -> &[Shard] {
         &self.shards
+    }
+
+    /// How often rules have decided here.
+    pub(super) fn rule_counts(&self) -> RuleCounts {
+        let mut sum = RuleCounts::default();
+        for shard in &self.shards {
+            sum.add(&shard.counters().rules);
+        }
+        sum
+    }
+
+    /// Has rules counted from nothing.
+    pub(super) fn clear_rule_hits(&mut self, rule: Option<Symbol>) {
+        for shard in &mut self.shards {
+            shard.clear_rule_hits(rule);
+        }
     }
 
     /// Shows every session, with the names of its record.

@@ -7,10 +7,11 @@ use std::{
 
 use engine::{Event, Ruleset};
 use logs::{
-    Body, CommandOutcome, Forwarder, ForwarderConfig, ForwarderCounters, Record, Severity, System,
-    TagCommand, TagEvent,
+    AddressNameCounts, Body, CommandOutcome, Forwarder, ForwarderConfig, ForwarderCounters, Passed, Record,
+    Severity, System, TagCommand, TagEvent,
 };
 use packet::Timestamp;
+use tags::Subject;
 
 use super::{events::EventQueue, shared::Shared, sinks::Sinks};
 
@@ -161,6 +162,16 @@ impl Forwarding {
 
     pub(super) fn pause_tagging(&self, until: Timestamp) {
         self.lock().forwarder.pause_tagging(until);
+    }
+
+    /// What sessions that are over have carried unopened because of a subject's tags.
+    pub(super) fn passed_under(&self, now: Timestamp, subject: &Subject) -> Passed {
+        self.lock().forwarder.passed_under(now, subject)
+    }
+
+    /// What became of the names of addresses.
+    pub(super) fn address_names(&self) -> AddressNameCounts {
+        self.lock().forwarder.address_names().counts()
     }
 
     pub(super) fn counters(&self) -> ForwarderCounters {

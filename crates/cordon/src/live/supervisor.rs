@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use control::{BindError, History, HistoryLimits, ServerLimits, Sockets, StateDirectory};
 use crossbeam::channel::{Receiver as Inbox, Sender as Outbox, unbounded};
 use engine::{SHARDS, ShardLimits, Sides};
-use logs::{Forwarder, ForwarderLimits, Severity};
+use logs::{AddressNames, Forwarder, ForwarderLimits, Severity};
 use packet::{FragmentLimits, Wire};
 use policy::{InterfaceId, Policy};
 use ports::live::{Claim, Interface, LinkWatch, PortError, Waiter, Waker};
@@ -138,8 +138,10 @@ impl Firewall {
             trust,
             begun,
         } = Beginning::choose(given, history, &damage, &names, seed, clock.now());
-        let decryption = Decryption::open(state.path(), clock.now())?;
-        let ruleset = Arc::new(ruleset.decrypting(decryption.with(trust, clock.now())));
+        let limits = ForwarderLimits::default();
+        let address_names = Arc::new(AddressNames::new(limits.address_names, seed));
+        let decryption = Decryption::open(state.path(), clock.now(), Arc::clone(&address_names))?;
+        let ruleset = Arc::new(decryption.equip(ruleset, trust, clock.now()));
         let limits = ruleset.policy().settings().limits;
         let tag_limits = TagLimits {
             subjects: limits.tagged_subjects,
@@ -150,7 +152,8 @@ impl Firewall {
         let mut forwarder = Forwarder::new(
             forwarder_config(&begun.accepted.forwarding, ruleset.policy()),
             ForwarderLimits::default(),
-        );
+        )
+        .telling(address_names);
         forwarder.continue_after(last_seqno);
         let links = Links::new(ruleset.policy());
         let watch = LinkWatch::new(&links.names())?;

@@ -166,12 +166,16 @@ impl<'a> Run<'a> {
             .filter_map(|path| std::fs::metadata(path).ok())
             .map(|file| file.len())
             .sum();
+        let forwarder = Forwarder::new(rules.forwarding.clone(), ForwarderLimits::default());
         Ok(Self {
             rules,
             reader: TickReader::new(captures),
             crew: Crew::new(world, options.workers, per_shard)?,
             store,
-            forwarder: Forwarder::new(rules.forwarding.clone(), ForwarderLimits::default()),
+            forwarder: match rules.ruleset.address_names() {
+                Some(names) => forwarder.telling(Arc::clone(names)),
+                None => forwarder,
+            },
             logs: options.logs.as_deref().map(LogFile::create).transpose()?,
             capture: options.write.as_deref().map(WrittenCapture::create).transpose()?,
             progress: Progress::new(total, options.quiet),

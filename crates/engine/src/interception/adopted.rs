@@ -25,6 +25,8 @@ pub(crate) struct Adopted {
     pub(crate) inside: Inside,
     /// The successful handshake is recorded.
     pub(crate) told_open: bool,
+    /// The server's name is told, as its certificate has it.
+    pub(crate) told_name: bool,
 }
 
 impl Adopted {
@@ -38,6 +40,7 @@ impl Adopted {
             asked: None,
             inside: Inside::new(known),
             told_open: false,
+            told_name: false,
         }
     }
 

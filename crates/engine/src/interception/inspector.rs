@@ -6,17 +6,17 @@ use inspect::{
     doh::{self, NameRuling},
     http::{DnsRuling, Event, HttpInspector, HttpVersion, Judge, Passage, Ruling},
 };
-use logs::Record;
+use logs::{Fact, Record};
 use packet::{DomainName, Timestamp};
 use policy::{Decision, DnsAction, SpywareProfile};
 
 use crate::{
-    Counters, Env,
+    Counters, Env, Outputs,
     records::{self, Threat},
     session::{Direction, Recognition, Session},
     stages::{
         decide::{self, Again},
-        dns as names,
+        dns as names, naming,
     },
 };
 
@@ -54,6 +54,7 @@ struct Bench<'a> {
     counters: &'a mut Counters,
     /// What is to be recorded once the turn is over.
     records: Vec<Record>,
+    facts: Vec<Fact>,
     refused: Option<Decision>,
 }
 
@@ -73,14 +74,21 @@ impl<'a> Inspector<'a> {
                 session,
                 counters,
                 records: Vec::new(),
+                facts: Vec::new(),
                 refused: None,
             },
         }
     }
 
-    /// What was said that is to be recorded, and the rule that refuses it, where one does.
-    pub(crate) fn found(self) -> (Vec<Record>, Option<Decision>) {
-        (self.bench.records, self.bench.refused)
+    /// Tells what was said that is to be recorded or known; the rule that refuses it, where one does.
+    pub(crate) fn tell(self, out: &mut Outputs) -> Option<Decision> {
+        for fact in self.bench.facts {
+            out.fact(fact);
+        }
+        for record in self.bench.records {
+            out.record(record);
+        }
+        self.bench.refused
     }
 
     fn application(&mut self, leg: Leg, bytes: &[u8]) -> Ruling {
@@ -228,6 +236,12 @@ impl Judge for Bench<'_> {
     }
 
     fn dns_reply(&mut self, message: &[u8], replacement: &mut Vec<u8>) -> DnsRuling {
+        if let Some(response) = dns::parse_response(message) {
+            let facts = &mut self.facts;
+            naming::answered(self.env, self.now, self.session, &response, &mut |fact| {
+                facts.push(fact);
+            });
+        }
         let Some(profile) = self.spyware() else {
             return DnsRuling::Pass;
         };

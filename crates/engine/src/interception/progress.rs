@@ -1,13 +1,13 @@
 //! What a taken-over session does in one turn, and what is recorded of it.
 
 use decrypt::{
-    Ending,
+    ChainStatus, Ending,
     tcp::Cutting,
     tls::{FailureClass, Leg},
 };
-use logs::SessionEndReason;
+use logs::{Fact, NameProof, SessionEndReason};
 use packet::{
-    Timestamp,
+    DomainName, Timestamp,
     build::{Segment, Summing},
 };
 use policy::{Decision, DecryptionDecision};
@@ -82,11 +82,7 @@ pub(crate) fn drive(
             )
         });
     });
-    let (records, refused) = inspector.found();
-    for record in records {
-        out.record(record);
-    }
-    refused
+    inspector.tell(out)
 }
 
 /// Records what has happened to a taken-over session: TLS opened, or the end.
@@ -99,11 +95,18 @@ pub(crate) fn tell(
 ) {
     if session.decrypted && !adopted.told_open {
         adopted.told_open = true;
-        if let Some(rule) = adopted.rule.filter(|rule| rule.log_success)
+        if let Some(rule) = adopted.rule
             && let Some(facts) = adopted.flow.facts()
+            && (rule.log_success || rule.log_fail && decryption_records::is_for_another(facts))
         {
             out.record(decryption_records::opened(env, now, session, &rule, facts));
         }
+    }
+    if !adopted.told_name
+        && let Some(fact) = certified_name(env, now, session, adopted)
+    {
+        adopted.told_name = true;
+        out.fact(fact);
     }
     let Some(ending) = adopted.flow.ending() else {
         return;
@@ -124,6 +127,23 @@ pub(crate) fn tell(
         out.record(records::end(env, now, session));
     }
     session.end();
+}
+
+/// The server has shown in a handshake that the name asked for is its own.
+fn certified_name(env: &Env<'_>, now: Timestamp, session: &Session, adopted: &Adopted) -> Option<Fact> {
+    let facts = adopted.flow.facts().filter(|_| env.ruleset.verifies_names())?;
+    let shown = facts.server.is_some() && facts.chain == ChainStatus::Trusted && facts.name_matches;
+    let name: DomainName = facts.sni.as_ref().filter(|_| shown)?.parse().ok()?;
+    let address = session.key.tuple().dst;
+    let proof = NameProof::Certificate;
+    env.ruleset
+        .wants_name(now, address, &name, proof)
+        .then_some(Fact::Named {
+            address,
+            name,
+            proof,
+            asker: None,
+        })
 }
 
 /// PAN-OS's reason for the end of a session that the proxy had in hand.

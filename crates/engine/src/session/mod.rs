@@ -10,7 +10,7 @@ mod tcp_tests;
 use inspect::{AppDetector, ServerNameFinder};
 use logs::SessionEndReason;
 use packet::{DomainName, FlowKey, IpProtocol, MacAddr, Tcp, Timestamp};
-use policy::{AppId, InterfaceId, SessionTimeouts};
+use policy::{AppId, InterfaceId, SessionTimeouts, Symbol};
 use tags::{Stamp, TagSet};
 
 pub(crate) use deadlines::{DeadlineQueue, Due};
@@ -99,6 +99,17 @@ pub(crate) enum Recognition {
     Settled(AppId),
 }
 
+/// What a session counts for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Account {
+    /// The security rule that was counted when it began.
+    pub(crate) first_rule: Symbol,
+    /// The decryption rule that has decided on it; empty where none has.
+    pub(crate) decryption_rule: Symbol,
+    /// Its TLS stays closed only because of what its server is tagged with.
+    pub(crate) bypassed: bool,
+}
+
 /// One session. The fields that every packet touches come first.
 #[derive(Debug)]
 #[expect(
@@ -157,6 +168,8 @@ pub(crate) struct Session {
     pub(crate) closed_tls: Option<Box<ClosedTls>>,
     /// TLS in it was opened.
     pub(crate) decrypted: bool,
+    /// What it counts for once it is over.
+    pub(crate) account: Account,
 }
 
 impl Session {

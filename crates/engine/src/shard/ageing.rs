@@ -1,6 +1,6 @@
 //! How sessions end by themselves: deadlines, eviction, and the end of a capture.
 
-use logs::SessionEndReason;
+use logs::{Bypassed, Fact, SessionEndReason};
 use packet::Timestamp;
 
 use super::{Shard, fragment_reason};
@@ -65,17 +65,35 @@ impl Shard {
             return;
         };
         self.let_go(env, now, &mut session, out);
-        if matches!(session.state, State::Discard | State::Ended)
+        let told = matches!(session.state, State::Discard | State::Ended)
             || session.carrier
-            || !session.ruling.log_end
-        {
+            || !session.ruling.log_end;
+        if !told {
+            out.caused_by(session.id, session.layer, now);
+        }
+        self.count_end(&session, now, out);
+        if told {
             return;
         }
-        out.caused_by(session.id, session.layer, now);
         if let Some(record) = tls::ended(env, now, &session) {
             out.record(record);
         }
         out.record(records::end(env, now, &session));
+    }
+
+    /// Counts what a session that goes has carried, for its rules and for what let it pass unopened.
+    pub(super) fn count_end(&mut self, session: &Session, now: Timestamp, out: &mut Outputs) {
+        let [sent, received] = session.traffic;
+        let bytes = sent.bytes.saturating_add(received.bytes);
+        let rules = &mut self.counters.rules;
+        if session.account.first_rule != session.ruling.name {
+            rules.security.hit(session.ruling.name, now);
+        }
+        rules.security.carried(session.ruling.name, bytes);
+        rules.decryption.carried(session.account.decryption_rule, bytes);
+        if let Some(bypassed) = bypassed(session) {
+            out.fact(Fact::Bypassed(bypassed));
+        }
     }
 
     /// Adds a session; where the table is full, the one that would age next goes.
@@ -168,6 +186,18 @@ impl Shard {
             });
         }
     }
+}
+
+/// What a session has carried unopened because of its server's tags.
+pub(super) fn bypassed(session: &Session) -> Option<Bypassed> {
+    let tuple = session.key.tuple();
+    let [sent, received] = session.traffic;
+    session.account.bypassed.then(|| Bypassed {
+        server: tuple.dst,
+        client: tuple.src,
+        name: session.server_name.as_deref().copied(),
+        bytes: sent.bytes.saturating_add(received.bytes),
+    })
 }
 
 /// Whether a queue entry is the session's live one.

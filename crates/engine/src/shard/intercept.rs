@@ -12,13 +12,11 @@ use packet::{
     build::{Segment, SegmentFrames, Summing, tcp_toward_source_with_options},
     parse, too_big,
 };
-use policy::{
-    Action, AppId, CategorySet, Decision, DecryptAction, DecryptionDecision, DecryptionQuery, InterfaceId,
-};
+use policy::{Action, AppId, CategorySet, Decision, DecryptAction, DecryptionDecision, InterfaceId};
 
 use super::{Shard, tell_source};
 use crate::{
-    DropReason, Env, Frame, Outputs, Verdict, decryption_records,
+    Counters, DropReason, Env, Frame, Outputs, Verdict, decryption_records,
     interception::{
         Adopted, Greeting, Held, Interception, Step, Watch, behind, decided_by, drive, front, greeting,
         leg_of, open, send_on, tell, without_fast_open,
@@ -27,7 +25,8 @@ use crate::{
     session::{Direction, Due, Recognition, Ruling, Session, SlotId, State},
     stages::{
         decide::{self, Again},
-        recognise, refuse,
+        opening::{self, Opening},
+        recognise, refuse, tls,
     },
 };
 
@@ -50,27 +49,19 @@ pub(super) fn candidate(env: &Env<'_>, session: &Session, frame: &Frame<'_>) -> 
     if frame.packet.tunnel().is_some() || with.pause.ends(session.start).is_some() {
         return None;
     }
-    let decision = decryption_rule(env, session, None);
+    let decision = opening::by_rules(env.ruleset.policy(), session, &session.decided, None);
     let wanted = decision.action == DecryptAction::Decrypt || decision.name_matters;
     wanted.then(|| Interception::Watching(Box::default()))
 }
 
-/// What the decryption rules say; `category` is `None` while the client may still name its server.
-fn decryption_rule(env: &Env<'_>, session: &Session, category: Option<CategorySet>) -> DecryptionDecision {
-    let policy = env.ruleset.policy();
-    let [from, to] = session.zones.ids;
-    policy.decide_decryption(&DecryptionQuery {
-        from,
-        to,
-        tuple: session.key.tuple(),
-        category,
-        src_tags: &session.decided.src_tags,
-        dst_tags: &session.decided.dst_tags,
-    })
-}
-
 /// Decides what a client wants that has greeted its server.
-fn choose(env: &Env<'_>, now: Timestamp, session: &mut Session, name: Option<Box<DomainName>>) -> Choice {
+fn choose(
+    env: &Env<'_>,
+    now: Timestamp,
+    session: &mut Session,
+    name: Option<Box<DomainName>>,
+    counters: &mut Counters,
+) -> Choice {
     if name.is_some() {
         session.server_name = name;
     }
@@ -79,25 +70,34 @@ fn choose(env: &Env<'_>, now: Timestamp, session: &mut Session, name: Option<Box
     if let Again::Refused(decision) = decide::again(session, env, now, true) {
         return Choice::Refuse(decision);
     }
-    by_decryption_rules(env, session)
+    by_decryption_rules(env, now, session, counters)
 }
 
 /// What the decryption rules want of a session, now that its client will not name its server any more.
-fn by_decryption_rules(env: &Env<'_>, session: &Session) -> Choice {
-    let policy = env.ruleset.policy();
-    let category = session
-        .server_name
-        .as_deref()
-        .map_or_else(CategorySet::default, |name| policy.categorize(name));
-    let decision = decryption_rule(env, session, Some(category));
-    let excluded = session
-        .server_name
-        .as_deref()
-        .is_some_and(|name| policy.excluded_from_decryption(name));
-    match decision.action {
-        DecryptAction::Decrypt if excluded => Choice::Release,
-        DecryptAction::Decrypt => Choice::Decrypt(decision),
-        DecryptAction::NoDecrypt => Choice::Release,
+fn by_decryption_rules(
+    env: &Env<'_>,
+    now: Timestamp,
+    session: &mut Session,
+    counters: &mut Counters,
+) -> Choice {
+    let Opening {
+        decision, doubted, ..
+    } = opening::decide(env, now, session);
+    counters.unverified_names += u64::from(doubted);
+    match decision {
+        Some(decision) if tls::left_closed(env, session, &decision) => {
+            counters.excluded += 1;
+            Choice::Release
+        }
+        Some(decision) if decision.action == DecryptAction::Decrypt => {
+            let policy = env.ruleset.policy();
+            if let Some(rule) = decision.rule.and_then(|id| policy.decryption_rule(id)) {
+                session.account.decryption_rule = rule.name;
+                counters.rules.decryption.hit(rule.name, now);
+            }
+            Choice::Decrypt(decision)
+        }
+        _ => Choice::Release,
     }
 }
 
@@ -147,7 +147,7 @@ impl Shard {
             Step::Hello { name, otherwise } => {
                 let session = self.sessions.get_mut(slot)?;
                 name_by_request(session, name.is_some());
-                match choose(env, now, session, name) {
+                match choose(env, now, session, name, &mut self.counters) {
                     Choice::Release => {
                         self.release(env, frame, slot, out);
                         None
@@ -216,7 +216,7 @@ impl Shard {
         out: &mut Outputs,
     ) -> Option<Verdict> {
         let session = self.sessions.get_mut(slot)?;
-        let Choice::Decrypt(decision) = by_decryption_rules(env, session) else {
+        let Choice::Decrypt(decision) = by_decryption_rules(env, now, session, &mut self.counters) else {
             self.release(env, frame, slot, out);
             return None;
         };
@@ -444,7 +444,7 @@ impl Shard {
             return;
         };
         if adopted.flow.is_undecided() && session.state == State::Open {
-            decide_late(env, now, session, &mut adopted, out);
+            decide_late(env, now, session, &mut adopted, &mut self.counters, out);
         }
         let summing = summing(env);
         let refused = drive(env, now, session, &mut adopted, summing, &mut self.counters, out);
@@ -628,6 +628,7 @@ fn decide_late(
     now: Timestamp,
     session: &mut Session,
     adopted: &mut Adopted,
+    counters: &mut Counters,
     out: &mut Outputs,
 ) {
     let said = adopted.flow.undecided();
@@ -647,7 +648,8 @@ fn decide_late(
         }
         Greeting::Unreadable => {
             // As a session whose client names no server.
-            let decision = decryption_rule(env, session, Some(CategorySet::default()));
+            let nameless = Some(CategorySet::default());
+            let decision = opening::by_rules(env.ruleset.policy(), session, &session.decided, nameless);
             adopted.rule = decided_by(env, decision);
             let failure = Failure::new(
                 FailureClass::Error,
@@ -657,7 +659,7 @@ fn decide_late(
             adopted.flow.fail(now, failure);
             None
         }
-        Greeting::Hello(name) => match choose(env, now, session, name) {
+        Greeting::Hello(name) => match choose(env, now, session, name, counters) {
             Choice::Release => {
                 adopted.flow.pass();
                 None

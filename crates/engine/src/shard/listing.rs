@@ -1,9 +1,10 @@
 //! Sessions as an administrator sees them: listed as the records they would write now, and cleared by those.
 
-use logs::{Record, SessionEndReason};
+use logs::{Bypassed, Record, SessionEndReason};
 use packet::Timestamp;
+use policy::Symbol;
 
-use super::Shard;
+use super::{Shard, ageing::bypassed};
 use crate::{
     Env, Outputs, records,
     session::{SlotId, State},
@@ -38,6 +39,19 @@ impl Shard {
             };
             show(state, records::start(env, now, session));
         }
+    }
+
+    /// Tells what open sessions have carried unopened because of their servers' tags.
+    pub fn list_bypassed(&self, show: &mut dyn FnMut(Bypassed)) {
+        self.sessions
+            .slots()
+            .filter_map(|(_, session)| bypassed(session))
+            .for_each(show);
+    }
+
+    /// Forgets how often rules have decided: those with this name, or all.
+    pub fn clear_rule_hits(&mut self, rule: Option<Symbol>) {
+        self.counters.rules.clear(rule);
     }
 
     /// Ends the sessions whose record at `now` is chosen, and logs those that were not logged yet. Returns how

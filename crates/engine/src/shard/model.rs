@@ -203,6 +203,7 @@ fn session(flow: u8, id: u64, now: Timestamp) -> Session {
         interception: None,
         closed_tls: None,
         decrypted: false,
+        account: Account::default(),
     }
 }
 

@@ -48,7 +48,7 @@ impl Listed {
 const AAAA: u16 = 28;
 
 /// Ports on which names are asked of everyone on the link, not of a server: mDNS and LLMNR.
-fn link_local_naming(udp: &Udp<'_>) -> bool {
+pub(crate) fn link_local_naming(udp: &Udp<'_>) -> bool {
     (udp.sport, udp.dport) == (5353, 5353) || (udp.sport, udp.dport) == (5355, 5355) || udp.dport == 5355
 }
 

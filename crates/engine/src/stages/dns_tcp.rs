@@ -10,7 +10,7 @@ use packet::{
 };
 use policy::{DnsAction, SpywareProfile};
 
-use super::{dns as names, refuse};
+use super::{dns as names, naming, refuse};
 use crate::{
     DropReason, Scene, Verdict,
     session::{Direction, Session, State},
@@ -174,6 +174,13 @@ fn one_message(
         (listed, scene.direction)
     } else if let Some(response) = dns::parse_response(message) {
         names::answered(scene, session);
+        // Only who hears the stream can write into it.
+        if scene.direction == Direction::ServerToClient && naming::came_from_server(session, scene.ingress) {
+            let out = &mut *scene.out;
+            naming::answered(scene.env, scene.now, session, &response, &mut |fact| {
+                out.fact(fact);
+            });
+        }
         if session.sinkholed_query {
             return;
         }

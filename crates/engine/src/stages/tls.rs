@@ -5,15 +5,19 @@
 //! leaves it closed, its profile may still refuse servers whose certificate can be seen to be bad (`ssl-no-proxy`).
 
 use inspect::tls::{
-    CertificateFault, FailureClass, Peer, TlsEnd, TlsFacts, TlsOutcome, TlsPhase, TlsWatch,
-    cipher_suite_name, key_exchange_name, version_name,
+    FailureClass, Peer, TlsEnd, TlsFacts, TlsOutcome, TlsPhase, TlsWatch, cipher_suite_name,
+    key_exchange_name, version_name,
 };
-use logs::{Body, ChainStatus, Decryption, ErrorIndex, EscapedText, ProxyType, Record, SessionEndReason};
+use logs::{Body, Decryption, ErrorIndex, EscapedText, ProxyType, Record, SessionEndReason};
 use packet::{StreamAssembler, StreamPush, Tcp, Timestamp};
-use policy::{CategorySet, DecryptAction, DecryptionQuery, SslNoProxy};
+use policy::{DecryptAction, SslForwardProxy, SslNoProxy};
 
+use super::{
+    opening::{self, Opening},
+    shown::Shown,
+};
 use crate::{
-    Env,
+    Counters, Env,
     interception::DecryptedBy,
     records,
     session::{Direction, Session},
@@ -31,9 +35,8 @@ pub(crate) struct ClosedTls {
     streams: [StreamAssembler; 2],
     started: [bool; 2],
     rule: Option<Ruled>,
-    /// The server's certificate was looked at.
-    certified: bool,
-    fault: Option<CertificateFault>,
+    /// What the server's certificate was found to be, once it was looked at.
+    shown: Option<Shown>,
     /// Who ended it, and how.
     end: TlsEnd,
 }
@@ -44,10 +47,11 @@ struct Ruled {
     by: DecryptedBy,
     action: DecryptAction,
     closed: SslNoProxy,
-    block_expired: bool,
-    block_untrusted: bool,
+    opened: SslForwardProxy,
     /// The oldest version that would be decrypted, as it stands on the wire.
     oldest: u16,
+    /// Only tags of the server keep it closed.
+    bypassed: bool,
 }
 
 /// TLS 1.2: the proxy speaks nothing older.
@@ -63,8 +67,7 @@ impl ClosedTls {
             ],
             started: [false; 2],
             rule: None,
-            certified: false,
-            fault: None,
+            shown: None,
             end: TlsEnd::Silent,
         }
     }
@@ -79,11 +82,10 @@ impl ClosedTls {
     /// What the session ends by, where a rule would have opened it.
     fn end_reason(&self) -> Option<SessionEndReason> {
         let rule = self.rule.filter(|rule| rule.action == DecryptAction::Decrypt)?;
-        if let Some(fault) = self.fault {
-            let blocked = match fault {
-                CertificateFault::Expired | CertificateFault::NotYetValid => rule.block_expired,
-                CertificateFault::SelfSigned => rule.block_untrusted,
-            };
+        if let Some(shown) = self.shown {
+            let blocked = rule.opened.block_expired_certificate && shown.is_out_of_date()
+                || rule.opened.block_untrusted_issuer && shown.is_untrusted()
+                || rule.opened.block_if_sni_mismatch && shown.is_for_another();
             if blocked {
                 return Some(SessionEndReason::DecryptCertValidation);
             }
@@ -106,6 +108,7 @@ pub(crate) fn segment(
     session: &mut Session,
     tcp: &Tcp<'_>,
     direction: Direction,
+    counters: &mut Counters,
 ) -> bool {
     let peer = match direction {
         Direction::ClientToServer => Peer::Client,
@@ -128,17 +131,28 @@ pub(crate) fn segment(
         tls.end = TlsEnd::Closed(peer);
     }
     if tls.rule.is_none() && tls.watch.phase() >= TlsPhase::Greeted {
-        tls.rule = ruled(env, session);
+        tls.rule = ruled(env, now, session, counters);
+        if let Some(rule) = tls.rule {
+            session.account.decryption_rule = rule.by.name;
+            session.account.bypassed = rule.bypassed;
+            counters.rules.decryption.hit(rule.by.name, now);
+        }
         if tls.rule.is_none() {
             return false;
         }
     }
     let mut refused = false;
-    if !tls.certified
-        && let Some(certificate) = &tls.watch.facts().certificate
-    {
-        tls.fault = certificate.fault(now);
-        tls.certified = true;
+    if tls.shown.is_none() && tls.watch.facts().certificate.is_some() {
+        let chain = tls.watch.take_chain();
+        if let Some(certificate) = &tls.watch.facts().certificate {
+            let shown = Shown::on_its_face(certificate, session, now);
+            let shown = if tls.rule.is_some_and(|rule| rule.wants_a_judge()) {
+                shown.judged(&chain, certificate, env, now, session)
+            } else {
+                shown
+            };
+            tls.shown = Some(shown);
+        }
         refused = refuses(&tls);
     }
     if let Some(reason) = tls.end_reason() {
@@ -186,33 +200,34 @@ fn read(session: &Session, tls: &mut ClosedTls, tcp: &Tcp<'_>, direction: Direct
     }
 }
 
-fn ruled(env: &Env<'_>, session: &Session) -> Option<Ruled> {
+fn ruled(env: &Env<'_>, now: Timestamp, session: &Session, counters: &mut Counters) -> Option<Ruled> {
+    let Opening {
+        decision,
+        doubted,
+        bypassed,
+    } = opening::decide(env, now, session);
+    counters.unverified_names += u64::from(doubted);
+    let decision = decision?;
     let policy = env.ruleset.policy();
-    let name = session.server_name.as_deref();
-    if name.is_some_and(|name| policy.excluded_from_decryption(name)) {
-        return None;
-    }
-    let [from, to] = session.zones.ids;
-    let decision = policy.decide_decryption(&DecryptionQuery {
-        from,
-        to,
-        tuple: session.key.tuple(),
-        category: Some(name.map_or_else(CategorySet::default, |name| policy.categorize(name))),
-        src_tags: &session.decided.src_tags,
-        dst_tags: &session.decided.dst_tags,
-    });
     let rule = policy.decryption_rule(decision.rule?)?;
     let profile = decision.profile.and_then(|id| policy.decryption_profile(id));
     Some(Ruled {
+        bypassed,
         by: DecryptedBy::new(rule),
         action: decision.action,
         closed: profile.map_or_else(SslNoProxy::default, |profile| profile.ssl_no_proxy),
-        block_expired: profile.is_some_and(|profile| profile.ssl_forward_proxy.block_expired_certificate),
-        block_untrusted: profile.is_some_and(|profile| profile.ssl_forward_proxy.block_untrusted_issuer),
+        opened: profile.map_or_else(SslForwardProxy::default, |profile| profile.ssl_forward_proxy),
         oldest: profile.map_or(OLDEST_SPOKEN, |profile| {
             profile.min_version.wire().max(OLDEST_SPOKEN)
         }),
     })
+}
+
+impl Ruled {
+    /// Whether it matters to the rule who vouches for the server.
+    fn wants_a_judge(&self) -> bool {
+        self.action == DecryptAction::Decrypt || self.closed != SslNoProxy::default()
+    }
 }
 
 /// Whether the rule leaves the session closed, but not with such a certificate (PAN-OS: ssl-no-proxy).
@@ -220,13 +235,10 @@ fn refuses(tls: &ClosedTls) -> bool {
     let Some(rule) = tls.rule.filter(|rule| rule.action == DecryptAction::NoDecrypt) else {
         return false;
     };
-    match tls.fault {
-        None => false,
-        Some(CertificateFault::Expired | CertificateFault::NotYetValid) => {
-            rule.closed.block_expired_certificate
-        }
-        Some(CertificateFault::SelfSigned) => rule.closed.block_untrusted_issuer,
-    }
+    tls.shown.is_some_and(|shown| {
+        rule.closed.block_expired_certificate && shown.is_out_of_date()
+            || rule.closed.block_untrusted_issuer && shown.is_untrusted()
+    })
 }
 
 /// The decryption record of a session that was closed and is over, where its rule wants one.
@@ -234,7 +246,8 @@ pub(crate) fn ended(env: &Env<'_>, now: Timestamp, session: &Session) -> Option<
     let tls = session.closed_tls.as_ref()?;
     let rule = tls.rule?;
     let outcome = tls.watch.ended(tls.end);
-    let failed = outcome.is_some() || tls.fault.is_some() || tls.too_old().is_some();
+    let fault = tls.shown.is_some_and(|shown| shown.fault().is_some());
+    let failed = outcome.is_some() || fault || tls.too_old().is_some();
     let wanted = if failed {
         rule.by.log_fail
     } else {
@@ -259,7 +272,8 @@ fn record(
         })
     };
     let server = facts.server.as_ref();
-    let (err_index, error) = match (tls.fault, outcome, tls.too_old()) {
+    let shown = tls.shown.unwrap_or_default();
+    let (err_index, error) = match (shown.fault(), outcome, tls.too_old()) {
         (Some(fault), _, _) => (ErrorIndex::Certificate, fault.to_string()),
         (None, Some(outcome), _) => (index(outcome), outcome.failure.to_string()),
         (None, None, Some(version)) => (
@@ -287,11 +301,7 @@ fn record(
                 DecryptAction::Decrypt => ProxyType::Forward,
                 DecryptAction::NoDecrypt => ProxyType::NoDecrypt,
             },
-            chain_status: match tls.fault {
-                Some(CertificateFault::Expired | CertificateFault::NotYetValid) => ChainStatus::Expired,
-                Some(CertificateFault::SelfSigned) => ChainStatus::Untrusted,
-                None => ChainStatus::Uninspected,
-            },
+            chain_status: shown.status(),
             session_end_reason: session.end_reason.unwrap_or(SessionEndReason::Unknown),
         })),
         origin: records::origin(session),

@@ -66,6 +66,7 @@ pub(crate) struct Certificates {
     unknown: Root,
     authority: Authority,
     pub(crate) proxy: Arc<Proxy>,
+    pub(crate) trust: Trust,
     provider: Arc<CryptoProvider>,
 }
 
@@ -76,7 +77,8 @@ impl Certificates {
         let (trust, warnings) = Trust::from_ders([known.der.clone()], Vec::new());
         assert!(warnings.is_empty(), "{warnings:?}");
         Self {
-            proxy: Arc::new(Proxy::new(authority.clone(), trust)),
+            proxy: Arc::new(Proxy::new(authority.clone(), trust.clone())),
+            trust,
             unknown: Root::new("a root that is not"),
             known,
             authority,

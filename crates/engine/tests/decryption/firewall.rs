@@ -9,8 +9,9 @@ use cordon_engine::{
 use decrypt::tls::Proxy;
 use inspect::domains::DomainSetBuilder;
 use logs::{
-    Evidence, Filter, Forwarder, ForwarderConfig, ForwarderLimits, ForwardingProfile, ForwardingProfiles,
-    LogType, MatchListEntry, Mode, Record, TagAction, TagOperation, TagScope, TagTarget, View,
+    AddressNames, Evidence, Filter, Forwarder, ForwarderConfig, ForwarderLimits, ForwardingProfile,
+    ForwardingProfiles, LogType, MatchListEntry, Mode, Record, TagAction, TagOperation, TagScope, TagTarget,
+    View,
 };
 use packet::{Checksums, FragmentLimits, LinkType, Timestamp, Wire, build::Summing, parse};
 use policy::{
@@ -21,6 +22,8 @@ use policy::{
 };
 use serde_json::Value;
 use tags::{Cause, CauseSource, Registration, Subject, TagLimits, TagNames, TagStore};
+
+use crate::world::CERTIFICATES;
 
 const WIRE: Wire = Wire(0);
 /// Towards the clients, and towards the servers.
@@ -33,6 +36,7 @@ const FAILED: &str = "(session_end_reason eq decrypt-unsupport-param) or (sessio
 
 /// What differs between the stories.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a story")]
 pub(crate) struct Plan {
     pub(crate) proxy: SslForwardProxy,
     pub(crate) versions: [TlsVersion; 2],
@@ -48,6 +52,10 @@ pub(crate) struct Plan {
     pub(crate) decrypts: bool,
     /// Whether decryption rules are carried out, or only looked at.
     pub(crate) carried_out: bool,
+    /// Whether names are verified.
+    pub(crate) verifies: bool,
+    /// What is checked of sessions that the server's name keeps closed; then certificates are followed to their roots.
+    pub(crate) closed: Option<SslNoProxy>,
     pub(crate) settings: Settings,
     /// Sessions, and adopted sessions, of each shard.
     pub(crate) sessions: usize,
@@ -65,6 +73,8 @@ impl Default for Plan {
             refused: None,
             decrypts: true,
             carried_out: true,
+            verifies: false,
+            closed: None,
             settings: Settings::default(),
             sessions: 100,
             adopted: 100,
@@ -117,9 +127,22 @@ impl Plan {
             min_version: self.versions[0],
             max_version: self.versions[1],
             strip_ech: false,
+            verify_sni: self.verifies,
+        });
+        let closed = self.closed.map(|ssl_no_proxy| {
+            builder.add_decryption_profile(DecryptionProfile {
+                name: symbols.intern("Closed"),
+                ssl_forward_proxy: SslForwardProxy::default(),
+                ssl_no_proxy,
+                min_version: TlsVersion::Tls10,
+                max_version: TlsVersion::Max,
+                strip_ech: false,
+                verify_sni: false,
+            })
         });
         builder.add_decryption_rule(DecryptionRuleDraft {
             categories: Criterion::Of(vec![private]),
+            profile: closed,
             ..DecryptionRuleDraft::new(symbols.intern("No Decrypt"), DecryptAction::NoDecrypt)
         });
         builder.add_decryption_rule(DecryptionRuleDraft {
@@ -199,7 +222,8 @@ impl Firewall {
     pub(crate) fn new(plan: &Plan, proxy: &Arc<Proxy>) -> Self {
         let names = Arc::new(TagNames::new());
         let pause = Arc::default();
-        let ruleset = carried_out(plan, &names, 1, proxy, &pause);
+        let known = Arc::new(AddressNames::new(100, 0));
+        let ruleset = carried_out(plan, &names, 1, proxy, &pause).knowing(Arc::clone(&known));
         let limits = ShardLimits {
             sessions: plan.sessions,
             adopted: plan.adopted,
@@ -208,7 +232,7 @@ impl Firewall {
         Self {
             sides: Sides::new(Vec::new(), ruleset.policy(), WIRE),
             ruleset,
-            forwarder: Forwarder::new(plan.forwarding(&names), ForwarderLimits::default()),
+            forwarder: Forwarder::new(plan.forwarding(&names), ForwarderLimits::default()).telling(known),
             tags: TagStore::new(names, TagLimits::default()),
             shards: (0..SHARDS).map(|_| Shard::new(limits)).collect(),
             out: Outputs::default(),
@@ -254,7 +278,7 @@ impl Firewall {
             panic!("stories are made of flows");
         };
         let verdict = self.shards[shard.index()].packet(&env, now, &frame, &flow, &mut self.out);
-        self.settle(out);
+        self.settle(now, out);
         if let Verdict::Forward(egress) = verdict {
             assert_ne!(egress, ingress, "a wire has two ends");
             out.push((egress, bytes.to_vec()));
@@ -274,7 +298,7 @@ impl Firewall {
             shard.wake(&env, now, &mut self.out);
             shard.expire(&env, now, &mut self.out);
         }
-        self.settle(out);
+        self.settle(now, out);
         self.forwarder.expire_tags(now, &self.tags, &mut self.told);
     }
 
@@ -298,10 +322,10 @@ impl Firewall {
                 "no story has fragments"
             );
         }
-        self.settle(out);
+        self.settle(now, out);
     }
 
-    fn settle(&mut self, out: &mut Vec<(InterfaceId, Vec<u8>)>) {
+    fn settle(&mut self, now: Timestamp, out: &mut Vec<(InterfaceId, Vec<u8>)>) {
         out.extend(self.out.emissions().map(|sent| {
             assert!(sent.unfinished.is_none());
             (sent.egress, sent.bytes.to_vec())
@@ -313,7 +337,7 @@ impl Firewall {
                     self.forwarder
                         .record(record.time, record, policy, &self.tags, &mut self.told);
                 }
-                Event::Fact(_) => {}
+                Event::Fact(fact) => self.forwarder.fact(now, fact, policy, &mut self.told),
             }
         }
         self.out.clear();
@@ -402,7 +426,10 @@ fn carried_out(
     proxy: &Arc<Proxy>,
     pause: &Arc<DecryptionPause>,
 ) -> Ruleset {
-    let ruleset = Ruleset::new(plan.policy(names), DomainSetBuilder::new(0).build(), generation);
+    let mut ruleset = Ruleset::new(plan.policy(names), DomainSetBuilder::new(0).build(), generation);
+    if plan.closed.is_some() {
+        ruleset = ruleset.trusting(CERTIFICATES.trust.clone());
+    }
     if !plan.carried_out {
         return ruleset;
     }

@@ -19,5 +19,6 @@ mod greeting;
 mod host;
 mod hostile;
 mod loss;
+mod names;
 mod opening;
 mod world;

@@ -8,14 +8,16 @@ use cordon_engine::{
 };
 use inspect::domains::{DomainSetBuilder, ListOptions, ListTag};
 use logs::{
-    Evidence, Filter, Forwarder, ForwarderConfig, ForwarderLimits, ForwardingProfile, ForwardingProfiles,
-    LogType, MatchListEntry, Mode, Record, TagAction, TagOperation, TagScope, TagTarget, View,
+    AddressNames, Evidence, Filter, Forwarder, ForwarderConfig, ForwarderLimits, ForwardingProfile,
+    ForwardingProfiles, LogType, MatchListEntry, Mode, Record, TagAction, TagCommand, TagOperation, TagScope,
+    TagTarget, View,
 };
 use packet::{Checksums, FragmentLimits, LinkType, Timestamp, Wire, parse};
 use policy::{
-    Action, AddressGroup, AddressRef, AntiSpoof, AppId, Criterion, DnsAction, Ethertypes, GroupMembers,
-    ListId, LogSetting, Policy, PolicyBuilder, SecurityRuleDraft, Settings, Sinkhole, SpywareProfile,
-    SymbolsBuilder, TagFilter, VlanSet, WireSpec, ZoneDraft,
+    Action, AddressGroup, AddressRef, AntiSpoof, AppId, Criterion, DecryptAction, DecryptionProfile,
+    DecryptionRuleDraft, DnsAction, Ethertypes, GroupMembers, ListId, LogSetting, Policy, PolicyBuilder,
+    SecurityRuleDraft, Settings, Sinkhole, SpywareProfile, SslForwardProxy, SslNoProxy, SymbolsBuilder,
+    TagFilter, TlsVersion, VlanSet, WireSpec, ZoneDraft,
 };
 use serde_json::Value;
 use tags::{Subject, TagLimits, TagNames, TagStore};
@@ -38,6 +40,9 @@ pub(crate) struct Plan {
     /// Datagrams in reassembly, in every shard.
     pub(crate) datagrams: usize,
     pub(crate) vlans: &'static str,
+    /// Decryption rules: `*.bank.example` and what is tagged `decrypt-error` stays closed, all else would be opened;
+    /// names are believed where these resolvers, or any where there are none, have told of them.
+    pub(crate) verifying: Option<Vec<&'static str>>,
 }
 
 impl Default for Plan {
@@ -49,6 +54,7 @@ impl Default for Plan {
             sessions: 100,
             datagrams: 100,
             vlans: "0-4094",
+            verifying: None,
         }
     }
 }
@@ -74,7 +80,12 @@ impl Plan {
                 interfaces: vec![(interface, None)],
                 networks: Vec::new(),
                 anti_spoof: AntiSpoof::NoTag,
-                resolvers: Vec::new(),
+                resolvers: self
+                    .verifying
+                    .iter()
+                    .flatten()
+                    .map(|resolver| AddressRef::Literal(resolver.parse().unwrap()))
+                    .collect(),
             });
         }
         let infected = builder.add_group(AddressGroup {
@@ -109,8 +120,48 @@ impl Plan {
             log_setting: Some(PROFILE),
             ..SecurityRuleDraft::new(symbols.intern("all"), Action::Allow)
         });
+        if self.verifying.is_some() {
+            add_decryption(&mut builder, &mut symbols, tags);
+        }
         builder.build(Arc::new(symbols.freeze())).unwrap()
     }
+}
+
+fn add_decryption(builder: &mut PolicyBuilder, symbols: &mut SymbolsBuilder, tags: &TagNames) {
+    let bank = builder.add_category(symbols.intern("bank"));
+    builder.add_pattern(bank, &"*.bank.example".parse().unwrap());
+    let bypass = builder.add_group(AddressGroup {
+        name: symbols.intern("Decryption-Bypass"),
+        members: GroupMembers::Dynamic(TagFilter::parse("'decrypt-error'", tags).unwrap()),
+        tags: Vec::new(),
+    });
+    let profile = builder.add_decryption_profile(DecryptionProfile {
+        name: symbols.intern("Strict"),
+        ssl_forward_proxy: SslForwardProxy::default(),
+        ssl_no_proxy: SslNoProxy::default(),
+        min_version: TlsVersion::Tls10,
+        max_version: TlsVersion::Max,
+        strip_ech: false,
+        verify_sni: true,
+    });
+    let open = DecryptionRuleDraft {
+        profile: Some(profile),
+        log_success: true,
+        ..DecryptionRuleDraft::new(symbols.intern("open"), DecryptAction::Decrypt)
+    };
+    builder.add_decryption_rule(DecryptionRuleDraft {
+        name: symbols.intern("private"),
+        categories: Criterion::Of(vec![bank]),
+        action: DecryptAction::NoDecrypt,
+        ..open.clone()
+    });
+    builder.add_decryption_rule(DecryptionRuleDraft {
+        name: symbols.intern("bypass"),
+        destination: Criterion::Of(vec![AddressRef::Group(bypass)]),
+        action: DecryptAction::NoDecrypt,
+        ..open.clone()
+    });
+    builder.add_decryption_rule(open);
 }
 
 fn forwarding(tags: &TagNames) -> ForwarderConfig {
@@ -175,7 +226,8 @@ impl Lab {
             "golfsource.us\ntourindia.ion\n",
             &ListOptions::default(),
         );
-        let ruleset = Ruleset::new(plan.policy(&names), domains.build(), 1);
+        let known = Arc::new(AddressNames::new(100, 0));
+        let ruleset = Ruleset::new(plan.policy(&names), domains.build(), 1).knowing(Arc::clone(&known));
         let limits = ShardLimits {
             sessions: plan.sessions,
             adopted: 10,
@@ -187,7 +239,7 @@ impl Lab {
         Self {
             sides: Sides::new(Vec::new(), ruleset.policy(), WIRE),
             ruleset,
-            forwarder: Forwarder::new(forwarding(&names), ForwarderLimits::default()),
+            forwarder: Forwarder::new(forwarding(&names), ForwarderLimits::default()).telling(known),
             tags: TagStore::new(names, TagLimits::default()),
             shards: (0..SHARDS).map(|_| Shard::new(limits)).collect(),
             out: Outputs::default(),
@@ -300,6 +352,46 @@ impl Lab {
             }
         }
         self.out.clear();
+    }
+
+    /// Tags a subject, as an administrator would.
+    pub(crate) fn tag(&mut self, subject: &str, tag: &str) {
+        let command = TagCommand {
+            subject: subject.parse().unwrap(),
+            tag: self.tags.names().intern(tag).unwrap(),
+            operation: TagOperation::Add,
+            timeout: 0,
+            admin: "nobody".into(),
+        };
+        self.forwarder
+            .command(self.now, &command, &self.tags, &mut self.told);
+    }
+
+    /// Sessions and bytes that went by unopened because of a subject's tags.
+    pub(crate) fn passed_under(&self, subject: &str) -> (u64, u64) {
+        let passed = self.forwarder.passed_under(self.now, &subject.parse().unwrap());
+        (passed.sessions, passed.bytes)
+    }
+
+    /// Hits and bytes of a security and of a decryption rule.
+    pub(crate) fn hits(&self, security: &str, decryption: &str) -> [Option<(u64, u64)>; 2] {
+        let counters = self.counters();
+        let policy = self.ruleset.policy();
+        let symbols = policy.symbols();
+        let mut names = policy.rules().map(|(_, rule)| rule.name);
+        let security = names.find(|name| symbols.resolve(*name) == security).unwrap();
+        let mut names = policy.decryption_rules().map(|(_, rule)| rule.name);
+        let decryption = names.find(|name| symbols.resolve(*name) == decryption).unwrap();
+        [
+            counters.rules.security.get(security),
+            counters.rules.decryption.get(decryption),
+        ]
+        .map(|hits| hits.map(|hits| (hits.sessions, hits.bytes)))
+    }
+
+    /// TLS sessions whose word for their server was not believed.
+    pub(crate) fn doubted(&self) -> u64 {
+        self.counters().unverified_names
     }
 
     /// Takes the tag off a host, as an administrator would.

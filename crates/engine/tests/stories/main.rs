@@ -12,6 +12,7 @@ mod admission;
 mod allocation;
 mod dns_over_tcp;
 mod lab;
+mod names;
 mod quarantine;
 mod refusal;
 mod table;

@@ -162,8 +162,8 @@ impl<'m> Response<'m> {
     /// tells, of names that nobody asked for, is not among them.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<'m> {
         let message = self.message;
-        let aliases = self.aliases.into_iter().take(self.alias_count);
-        let owner = aliases.last().map_or(HEADER_LEN, usize::from);
+        let mut aliases = self.aliases.into_iter().take(self.alias_count);
+        let owner = aliases.next_back().map_or(HEADER_LEN, usize::from);
         let answers = if self.header.questions == 0 {
             0
         } else {

@@ -35,7 +35,7 @@ pub struct LeafCertificate {
     pub is_self_signed: bool,
 }
 
-/// What is wrong with a certificate, on its face.
+/// What is wrong with a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum CertificateFault {
     /// Its time is over.
@@ -47,6 +47,15 @@ pub enum CertificateFault {
     /// Nobody vouches for it.
     #[error("server certificate is self-signed")]
     SelfSigned,
+    /// Its issuer is not one that is trusted, or is not shown. Never a certificate's own fault: it takes roots to tell.
+    #[error("server certificate's issuer is not trusted")]
+    Untrusted,
+    /// A revocation list names it or an issuer. Never a certificate's own fault, either.
+    #[error("server certificate is revoked")]
+    Revoked,
+    /// It is not for the name that was asked for.
+    #[error("server certificate is not for the server name that was asked for")]
+    WrongName,
 }
 
 impl LeafCertificate {
@@ -74,7 +83,7 @@ impl LeafCertificate {
         })
     }
 
-    /// What is wrong with it at this time; the graver first.
+    /// What is wrong with it at this time, on its face; the graver first.
     pub fn fault(&self, now: Timestamp) -> Option<CertificateFault> {
         if now > self.not_after {
             Some(CertificateFault::Expired)

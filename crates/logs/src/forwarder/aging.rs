@@ -75,6 +75,18 @@ impl<K: Hash + Eq + Clone, V> AgingMap<K, V> {
         }
     }
 
+    /// The value, whatever its age, not touched.
+    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.slots.get_mut(key).map(|slot| &mut slot.value)
+    }
+
+    /// Every key and its value, whatever their age.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.order
+            .iter()
+            .filter_map(|(_, key)| Some((key, &self.slots.get(key)?.value)))
+    }
+
     /// Puts a value, touched.
     pub(super) fn insert(&mut self, now: Timestamp, key: &K, value: V)
     where

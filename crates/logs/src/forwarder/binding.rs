@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use packet::{MacAddr, Timestamp, VlanTags, Wire};
 
 use super::aging::AgingMap;
-use crate::Side;
+use crate::{Sender, Side};
 
 /// The broadcast domain an address was seen in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +38,17 @@ impl Bindings {
     /// Who holds the address.
     pub(super) fn holder(&self, now: Timestamp, segment: Segment, address: IpAddr) -> Option<MacAddr> {
         self.0.get(now, &(segment, address)).copied()
+    }
+
+    /// Whether another link-layer address than the sender's holds the address it claims.
+    pub(super) fn is_foreign(&self, now: Timestamp, sender: &Sender) -> bool {
+        let segment = Segment {
+            wire: sender.wire,
+            side: sender.side,
+            vlans: sender.vlans,
+        };
+        let holder = self.holder(now, segment, sender.ip);
+        holder.is_some_and(|holder| holder != sender.mac)
     }
 
     pub(super) fn evicted(&self) -> u64 {

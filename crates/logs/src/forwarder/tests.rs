@@ -90,6 +90,7 @@ impl Lab {
         self.told(before + 1)
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "facts are moved where they go")]
     fn fact(&mut self, fact: Fact) -> Vec<String> {
         let before = self.out.len();
         self.forwarder.fact(self.now, fact, &self.policy, &mut self.out);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use clap::Args;
 use packet::IpProtocol;
-use policy::{DecryptAction, DecryptionQuery};
+use policy::{CategorySet, DecryptAction, DecryptionDecision, DecryptionQuery};
 use serde::Serialize;
 
 use super::{
@@ -33,6 +33,9 @@ pub(crate) struct DecryptionAnswer {
     profile: Option<String>,
     /// The server's name may change the decision.
     name_matters: bool,
+    /// The name alone keeps the session closed, and has to be proved (`verify-sni`): until then it is opened. Tags of
+    /// names are not looked at for this.
+    name_to_be_proved: bool,
     session: SessionView,
     tried: Vec<Tried>,
 }
@@ -78,6 +81,22 @@ impl Question for DecryptionQuestion {
         } else {
             decision.action
         };
+        let verifies = |decision: DecryptionDecision| {
+            let profile = decision.profile.and_then(|id| policy.decryption_profile(id));
+            profile.is_some_and(|profile| profile.verify_sni)
+        };
+        let nameless = policy.decide_decryption(&DecryptionQuery {
+            from: session.from,
+            to: session.to,
+            tuple: session.tuple,
+            category: Some(CategorySet::default()),
+            src_tags: &session.src_tags,
+            dst_tags: &session.dst_tags,
+        });
+        let name_to_be_proved = self.session.host().is_some()
+            && action == DecryptAction::NoDecrypt
+            && nameless.action == DecryptAction::Decrypt
+            && (verifies(decision) || verifies(nameless));
         Ok(DecryptionAnswer {
             rule: decision.rule.and_then(name_of).map(str::to_owned),
             index: decision.rule.map(|id| id.index().saturating_add(1)),
@@ -88,6 +107,7 @@ impl Question for DecryptionQuestion {
                 .and_then(|id| policy.decryption_profile(id))
                 .map(|profile| symbols.resolve(profile.name).to_owned()),
             name_matters: decision.name_matters,
+            name_to_be_proved,
             tried: tried.collect(),
             session: view,
         })
@@ -111,6 +131,12 @@ impl fmt::Display for DecryptionAnswer {
             writeln!(
                 f,
                 "  for now: the server's name is still to be known and may change this"
+            )?;
+        }
+        if self.name_to_be_proved {
+            writeln!(
+                f,
+                "  only where DNS or a certificate has shown the name to be that address's (verify-sni); else it is opened"
             )?;
         }
         if let Some(profile) = &self.profile {

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use control::{CommandError, ErrorCode, rows};
-use engine::Counters;
+use engine::{Counters, HitTable, RuleCounts};
 use logs::{Filter, Record, View};
-use policy::WireMode;
+use packet::Timestamp;
+use policy::{Symbol, WireMode};
 use ports::live::{Interface, Receiver, ReceiverCounters, SenderCounters};
 use serde_json::{Value, json};
 
@@ -157,6 +158,7 @@ impl Answers {
             .map(|(reason, count)| (reason.name(), count))
             .collect();
         let forwarder = self.shared.forwarding.counters();
+        let names = self.shared.forwarding.address_names();
         Ok(json!({
             "frames": {
                 "forwarded": all.forwarded,
@@ -176,6 +178,7 @@ impl Answers {
                 "redecided": all.redecided,
                 "decrypted": all.adopted,
                 "not_decrypted": all.not_adopted,
+                "unverified_names": all.unverified_names,
             },
             "sinkholed": all.sinkholed,
             "dns_stream_overflow": all.dns_stream_overflow,
@@ -191,35 +194,71 @@ impl Answers {
                 "unlisted_resolvers": forwarder.unlisted_resolvers,
                 "bindings_evicted": forwarder.bindings_evicted,
                 "evidence_evicted": forwarder.evidence_evicted,
+                "bypassed_servers_evicted": forwarder.bypassed_servers_evicted,
+                "address_names": names.learnt,
+                "address_names_evicted": names.evicted,
+                "address_names_refused": names.refused,
             },
         }))
     }
 
-    pub(super) fn rules(&self) -> Value {
+    pub(super) fn rules(&self) -> Result<Value, CommandError> {
+        let mut counts = RuleCounts::default();
+        for worker in self.ask(|worker, _| worker.desk.rule_counts())? {
+            counts.add(&worker);
+        }
         let ruleset = self.shared.ruleset.load();
         let policy = ruleset.policy();
         let symbols = policy.symbols();
         let security = policy.rules().map(|(id, rule)| {
-            json!({
+            let row = json!({
                 "index": id.index() + 1,
                 "name": symbols.resolve(rule.name),
                 "action": rule.action.name(),
                 "disabled": rule.disabled,
                 "log_setting": rule.log_setting.map_or("", |setting| symbols.resolve(setting.0)),
                 "profile": rule.spyware.map_or("", |id| symbols.resolve(policy.spyware(id).name)),
-            })
+            });
+            with_hits(row, &counts.security, rule.name)
         });
         let security: Vec<Value> = security.collect();
         let decryption = policy.decryption_rules().map(|(id, rule)| {
-            json!({
+            let row = json!({
                 "index": id.index() + 1,
                 "name": symbols.resolve(rule.name),
                 "action": rule.action.name(),
                 "disabled": rule.disabled,
                 "log_setting": rule.log_setting.map_or("", |setting| symbols.resolve(setting.0)),
-            })
+            });
+            with_hits(row, &counts.decryption, rule.name)
         });
-        json!({ "security": security, "decryption": decryption.collect::<Vec<_>>() })
+        Ok(json!({ "security": security, "decryption": decryption.collect::<Vec<_>>() }))
+    }
+
+    /// Has the rules with this name, or all, counted from nothing.
+    pub(super) fn clear_rule_hits(&self, name: Option<&str>) -> Result<Value, CommandError> {
+        let ruleset = self.shared.ruleset.load_full();
+        let policy = ruleset.policy();
+        let names = || {
+            let security = policy.rules().map(|(_, rule)| rule.name);
+            security.chain(policy.decryption_rules().map(|(_, rule)| rule.name))
+        };
+        let symbols = policy.symbols();
+        let rule = match name {
+            None => None,
+            Some(name) => Some(
+                names()
+                    .find(|rule| symbols.resolve(*rule) == name)
+                    .ok_or_else(|| {
+                        let near = logs::nearest(name, names().map(|rule| symbols.resolve(rule)))
+                            .map(|near| format!("; the nearest is {near}"))
+                            .unwrap_or_default();
+                        CommandError::new(ErrorCode::NotFound, format!("there is no rule {name}{near}"))
+                    })?,
+            ),
+        };
+        self.ask(move |worker, _| worker.desk.clear_rule_hits(rule))?;
+        Ok(json!({ "cleared": name.unwrap_or("all") }))
     }
 
     pub(super) fn lists(&self) -> Value {
@@ -255,6 +294,19 @@ impl Answers {
             })?;
         Ok(rows("logs", records, limit))
     }
+}
+
+/// A rule with how often it has decided, about how many bytes, and when first and last.
+fn with_hits(mut row: Value, table: &HitTable, rule: Symbol) -> Value {
+    let hits = table.get(rule);
+    let at = |at: Option<Timestamp>| at.map_or_else(String::new, time);
+    if let Value::Object(fields) = &mut row {
+        fields.insert("hits".to_owned(), hits.map_or(0, |hits| hits.sessions).into());
+        fields.insert("bytes".to_owned(), hits.map_or(0, |hits| hits.bytes).into());
+        fields.insert("first_hit".to_owned(), at(hits.map(|hits| hits.first)).into());
+        fields.insert("last_hit".to_owned(), at(hits.map(|hits| hits.last)).into());
+    }
+    row
 }
 
 /// A record as the JSON object it is written as.

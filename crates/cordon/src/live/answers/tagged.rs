@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, net::IpAddr};
 
 use control::{CommandError, ErrorCode, rows};
+use logs::{Bypassed, Passed};
 use packet::Timestamp;
 use policy::{AddressGroupId, AddressRef, AddressValue, DecryptAction, GroupMembers, Policy};
 use serde_json::{Value, json};
@@ -81,8 +82,16 @@ impl Answers {
         Ok(json!({ "name": name, "members": members }))
     }
 
-    /// Destinations that a no-decrypt rule lets through because of a tag.
-    pub(super) fn bypass(&self) -> Value {
+    /// Destinations that a no-decrypt rule lets through because of a tag, with what went by unopened because of it.
+    pub(super) fn bypass(&self) -> Result<Value, CommandError> {
+        let open = self.ask(|worker, _| {
+            let mut open: Vec<Bypassed> = Vec::new();
+            for shard in worker.desk.shards() {
+                shard.list_bypassed(&mut |session| open.push(session));
+            }
+            open
+        })?;
+        let open = open.concat();
         let now = self.shared.clock.now();
         let ruleset = self.shared.ruleset.load();
         let policy = ruleset.policy();
@@ -99,7 +108,24 @@ impl Answers {
                 .iter()
                 .any(|group| policy.is_member(*group, entry.subject.addresses.first(), &set))
         });
-        json!({ "bypass": bypassed.map(|entry| self.entry(now, entry)).collect::<Vec<_>>() })
+        let rows = bypassed.map(|entry| {
+            let mut passed = self.shared.forwarding.passed_under(now, &entry.subject);
+            let running = open.iter().filter(|session| session.is_under(&entry.subject));
+            passed.add(running.fold(Passed::default(), |mut sum, session| {
+                sum.add(Passed {
+                    sessions: 1,
+                    bytes: session.bytes,
+                });
+                sum
+            }));
+            let mut row = self.entry(now, entry);
+            if let Value::Object(fields) = &mut row {
+                fields.insert("sessions".to_owned(), passed.sessions.into());
+                fields.insert("bytes".to_owned(), passed.bytes.into());
+            }
+            row
+        });
+        Ok(json!({ "bypass": rows.collect::<Vec<_>>() }))
     }
 
     pub(super) fn explain(&self, subject: &Subject) -> Value {

@@ -1,17 +1,14 @@
 //! From a configuration's text to what can be published.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use config::{Finding, ListSummary, Running};
-use control::{CommandError, ConfigurationText, ErrorCode, Loaded, RootSource, TrustFiles};
+use control::{CommandError, ConfigurationText, ErrorCode, Loaded, TrustFiles};
 use engine::Ruleset;
 use inspect::domains::DomainSet;
 use logs::{ForwarderConfig, ForwardingProfiles};
 use packet::Timestamp;
-use policy::{Policy, TrustedRoots};
+use policy::Policy;
 use ports::live::Interface;
 use tags::TagNames;
 use tracing::warn;
@@ -87,9 +84,10 @@ impl Compiled {
             domains,
             forwarding,
             lists,
+            ..
         } = running;
         Self {
-            trust: trust_files(&policy, &configuration.folder),
+            trust: TrustFiles::named_by(&policy.settings().decryption, &configuration.folder),
             accepted: Accepted {
                 forwarding,
                 lists,
@@ -151,21 +149,6 @@ pub(in crate::live) fn forwarder_config(forwarding: &ForwardingProfiles, policy:
         max_new_per_hour: policy.settings().tagging.max_new_per_hour,
         own_addresses,
     }
-}
-
-/// The roots and revocation lists that a configuration names, relative to its folder.
-fn trust_files(policy: &Policy, folder: &Path) -> TrustFiles {
-    let settings = &policy.settings().decryption;
-    let roots: Vec<RootSource> = settings
-        .trusted_roots
-        .iter()
-        .map(|source| match source {
-            TrustedRoots::System => RootSource::System,
-            TrustedRoots::File(file) => RootSource::File(folder.join(&**file)),
-        })
-        .collect();
-    let crls: Vec<PathBuf> = settings.crls.iter().map(|file| folder.join(&**file)).collect();
-    TrustFiles::read(&roots, crls.iter().map(PathBuf::as_path))
 }
 
 /// Whether the wires hold the same interfaces, under the same numbers.

@@ -1,0 +1,169 @@
+//! Names that keep a session closed: believed once a certificate has shown them; and what is checked of closed sessions.
+
+use std::{sync::Arc, time::Duration};
+
+use policy::SslNoProxy;
+use rustls::{ClientConnection, ServerConnection, pki_types::ServerName};
+
+use crate::{
+    certificates::Site,
+    firewall::Plan,
+    host::Speech,
+    opening::{REQUEST, RESPONSE, SECOND, ask, got_through},
+    world::{CERTIFICATES, Pair, TLS12_ONLY, Visit, World},
+};
+
+const BANK: &str = "bank.example";
+
+fn bank() -> Visit {
+    Visit {
+        name: BANK,
+        ..Visit::default()
+    }
+}
+
+fn verifying() -> World {
+    World::new(&Plan {
+        verifies: true,
+        ..Plan::default()
+    })
+}
+
+/// What is told of a session once it is over.
+fn told(world: &mut World, pair: Pair) -> Vec<String> {
+    world.client(pair).close();
+    world.run(60 * SECOND);
+    world.firewall.told()
+}
+
+#[test]
+fn a_name_is_believed_for_an_hour_once_its_server_has_proved_it() {
+    let mut world = verifying();
+    let first = ask(&mut world, &bank());
+    assert!(got_through(&mut world, first));
+    assert_eq!(told(&mut world, first)[0], "opened bank.example by Decrypt-Lab");
+    let second = ask(&mut world, &bank().at_port(50_001));
+    assert!(got_through(&mut world, second));
+    assert_eq!(told(&mut world, second), ["end ssl allow tcp-fin by all"]);
+    world.run(3600 * SECOND);
+    let late = ask(&mut world, &bank().at_port(50_002));
+    assert_eq!(told(&mut world, late)[0], "opened bank.example by Decrypt-Lab");
+    world.firewall.assert_conserved();
+}
+
+/// A client that pins loses one connection, and not the next.
+#[test]
+fn a_server_proves_its_name_to_a_client_that_refuses_us() {
+    let mut world = verifying();
+    let visit = Visit {
+        pinned: true,
+        ..bank()
+    };
+    let first = ask(&mut world, &visit);
+    assert!(!got_through(&mut world, first));
+    told(&mut world, first);
+    // Not the tag's doing: its time is over by then.
+    world.run(1000 * SECOND);
+    world.firewall.told();
+    let second = ask(&mut world, &visit.at_port(50_001));
+    assert!(got_through(&mut world, second));
+}
+
+#[test]
+fn a_server_that_cannot_prove_its_name_is_never_believed() {
+    let mut world = verifying();
+    for port in 50_000..50_003 {
+        let visit = Visit {
+            site: Site::UnknownIssuer,
+            ..bank()
+        };
+        let pair = ask(&mut world, &visit.at_port(port));
+        let told = told(&mut world, pair);
+        assert!(
+            told.iter()
+                .any(|line| line.contains("bank.example") && line.starts_with("failed")),
+            "{told:?}"
+        );
+        world.run(1000 * SECOND);
+        world.firewall.told();
+    }
+}
+
+#[test]
+fn without_the_switch_the_client_is_believed() {
+    let mut world = World::new(&Plan::default());
+    let pair = ask(&mut world, &bank());
+    assert!(got_through(&mut world, pair));
+    assert_eq!(told(&mut world, pair), ["end ssl allow tcp-fin by all"]);
+}
+
+fn closed(site: Site, checks: SslNoProxy) -> Vec<String> {
+    let mut world = World::new(&Plan {
+        closed: Some(checks),
+        ..Plan::default()
+    });
+    let pair = ask(
+        &mut world,
+        &Visit {
+            site,
+            versions: &TLS12_ONLY,
+            ..bank()
+        },
+    );
+    told(&mut world, pair)
+}
+
+/// The client trusts neither of them; with the check it is the firewall that says so.
+#[test]
+fn closed_sessions_lead_to_a_trusted_root_where_the_profile_says_so() {
+    let untrusted = SslNoProxy {
+        block_untrusted_issuer: true,
+        ..SslNoProxy::default()
+    };
+    for (site, error) in [
+        (Site::UnknownIssuer, "server certificate's issuer is not trusted"),
+        (Site::SelfSigned, "server certificate is self-signed"),
+    ] {
+        let told = closed(site, untrusted);
+        assert_eq!(
+            told[0],
+            format!("failed bank.example: {error} (decrypt-cert-validation)")
+        );
+        assert!(told[1].contains("decrypt-cert-validation"), "{told:?}");
+        let told = closed(site, SslNoProxy::default());
+        assert!(!told[1].contains("decrypt-cert-validation"), "{told:?}");
+    }
+    assert_eq!(closed(Site::Good, untrusted), ["end ssl allow tcp-fin by all"]);
+    let told = closed(Site::Expired, untrusted);
+    assert!(!told[1].contains("decrypt-cert-validation"), "{told:?}");
+    let expired = SslNoProxy {
+        block_expired_certificate: true,
+        ..SslNoProxy::default()
+    };
+    assert_eq!(
+        closed(Site::Expired, expired)[0],
+        "failed bank.example: server certificate has expired (decrypt-cert-validation)"
+    );
+}
+
+/// Nobody is stopped, and it is said.
+#[test]
+fn a_certificate_for_another_name_is_recorded() {
+    let mut world = World::new(&Plan::default());
+    let visit = Visit {
+        versions: &TLS12_ONLY,
+        ..bank()
+    };
+    let name = ServerName::try_from(BANK).unwrap();
+    let config = Arc::new(CERTIFICATES.client(false, visit.versions));
+    let client = Speech::Client(Box::new(ClientConnection::new(config, name).unwrap()));
+    let config = Arc::new(CERTIFICATES.server(Site::Good, "elsewhere.example"));
+    let server = Speech::Server(Box::new(ServerConnection::new(config).unwrap()));
+    let pair = world.connect(&visit, client, server);
+    world.client(pair).say(REQUEST);
+    world.server(pair).reply = RESPONSE.to_vec();
+    world.run(Duration::from_secs(1));
+    let told = told(&mut world, pair);
+    let error = "server certificate is not for the server name that was asked for";
+    assert!(told[0].contains(error), "{told:?}");
+}
