@@ -69,7 +69,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("tls-parser", &["cordon-inspect"]),
     ("x509-parser", &["cordon-inspect", "cordon-decrypt"]),
     ("dashmap", &["cordon-tags"]),
-    ("papaya", &["cordon-tags"]),
+    ("papaya", &["cordon-tags", "cordon-logs"]),
     ("pnet", &["cordon-ports"]),
     ("toml-span", &["cordon-config"]),
     ("serde", SERIALISING),

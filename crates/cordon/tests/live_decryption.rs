@@ -607,8 +607,30 @@ fn every_failure_is_named_and_the_next_connection_passes() -> Outcome<()> {
         wrong.join("\n"),
         fs::read_to_string(lab.file("cordon.log")).unwrap_or_default()
     );
+    counted(&lab)?;
     assert_eq!(lab.stop()?, Some(0));
     Ok(())
+}
+
+/// What went by unopened is told by its tags, and what rules have decided by the rules.
+fn counted(lab: &Lab) -> Outcome<()> {
+    let bypass = lab.ask(&["show", "bypass"])?;
+    let entries = bypass["bypass"].as_array().ok_or("no list")?;
+    let went_by = |entry: &serde_json::Value| {
+        entry["sessions"].as_u64() > Some(0) && entry["bytes"].as_u64() > Some(1000)
+    };
+    must(entries.iter().any(went_by), &bypass.to_string())?;
+    let hits = |kind: &str, what: &str| -> Outcome<u64> {
+        let rules = lab.ask(&["show", "rules"])?;
+        let rules = rules[kind].as_array().ok_or("no list")?.clone();
+        Ok(rules.iter().filter_map(|rule| rule[what].as_u64()).sum())
+    };
+    for kind in ["security", "decryption"] {
+        must(hits(kind, "hits")? > 10, kind)?;
+        must(hits(kind, "bytes")? > 10_000, kind)?;
+    }
+    lab.ask(&["clear", "rule-hits", "all"])?;
+    must(hits("decryption", "hits")? == 0, "cleared")
 }
 
 struct Run<'a> {
