@@ -226,7 +226,12 @@ fn ruled(env: &Env<'_>, now: Timestamp, session: &Session, counters: &mut Counte
 impl Ruled {
     /// Whether it matters to the rule who vouches for the server.
     fn wants_a_judge(&self) -> bool {
-        self.action == DecryptAction::Decrypt || self.closed != SslNoProxy::default()
+        match self.action {
+            DecryptAction::Decrypt => {
+                self.opened.block_untrusted_issuer || self.opened.block_expired_certificate
+            }
+            DecryptAction::NoDecrypt => self.closed != SslNoProxy::default(),
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use packet::build::{Ends, ethernet_udp};
 use policy::SslNoProxy;
 use rustls::{ClientConnection, ServerConnection, pki_types::ServerName};
 
 use crate::{
     certificates::Site,
-    firewall::Plan,
+    firewall::{INSIDE, OUTSIDE, Plan},
     host::Speech,
     opening::{REQUEST, RESPONSE, SECOND, ask, got_through},
     world::{CERTIFICATES, Pair, TLS12_ONLY, Visit, World},
@@ -86,6 +87,45 @@ fn a_server_that_cannot_prove_its_name_is_never_believed() {
         );
         world.run(1000 * SECOND);
         world.firewall.told();
+    }
+}
+
+/// `www.bank.example`-like names as DNS writes them, and where they lead.
+fn dns(answer: Option<[u8; 4]>) -> Vec<u8> {
+    let flags: [u8; 2] = if answer.is_some() { [0x81, 0x80] } else { [1, 0] };
+    let mut message = [
+        &b"\xbe\xef"[..],
+        &flags,
+        b"\0\x01\0",
+        &[u8::from(answer.is_some())],
+        b"\0\0\0\0",
+    ]
+    .concat();
+    message.extend_from_slice(b"\x04bank\x07example\0\0\x01\0\x01");
+    if let Some(address) = answer {
+        message.extend_from_slice(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04");
+        message.extend_from_slice(&address);
+    }
+    message
+}
+
+/// An answer counts where it comes from the side on which its server is: a host inside can write any address on it.
+#[test]
+fn an_answer_from_the_wrong_side_proves_nothing() {
+    for (side, proven) in [(INSIDE, false), (OUTSIDE, true)] {
+        let mut world = verifying();
+        let client = "192.168.1.9:40000".parse().unwrap();
+        let ends = Ends::new(client, "198.51.100.53:53".parse().unwrap());
+        let mut out = Vec::new();
+        let now = world.now;
+        let asked = ethernet_udp(&ends, &dns(None));
+        let _ = world.firewall.take(now, INSIDE, &asked, &mut out);
+        let answered = ethernet_udp(&ends.reversed(), &dns(Some([203, 0, 113, 9])));
+        let _ = world.firewall.take(now, side, &answered, &mut out);
+        let pair = ask(&mut world, &bank());
+        assert!(got_through(&mut world, pair));
+        let opened = told(&mut world, pair)[0].starts_with("opened");
+        assert_eq!(opened, !proven, "{side:?}");
     }
 }
 
