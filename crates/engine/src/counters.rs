@@ -34,6 +34,8 @@ pub struct Counters {
     /// TLS sessions that were opened, or would be, because the server name that would have kept them closed was not
     /// known to belong to the server's address.
     pub unverified_names: u64,
+    /// TLS sessions that a rule would have opened, and that were left closed because their server does not fit.
+    pub excluded: u64,
     /// DNS-over-TCP messages too long to be held, or streams with too large a hole.
     pub dns_stream_overflow: u64,
     /// How often each rule has decided.
@@ -80,6 +82,7 @@ impl Default for Counters {
             adopted: 0,
             not_adopted: 0,
             unverified_names: 0,
+            excluded: 0,
             dns_stream_overflow: 0,
             rules: RuleCounts::default(),
         }
@@ -143,6 +146,7 @@ impl Counters {
         self.not_adopted += other.not_adopted;
         self.rules.add(&other.rules);
         self.unverified_names += other.unverified_names;
+        self.excluded += other.excluded;
         self.dns_stream_overflow += other.dns_stream_overflow;
     }
 }

@@ -7,6 +7,7 @@
 
 mod counters;
 mod decryption_records;
+mod exclusion_cache;
 mod interception;
 mod layers;
 mod output;
@@ -22,6 +23,7 @@ mod stages;
 mod verdict;
 
 pub use counters::{Counters, SessionCounts};
+pub use exclusion_cache::{ExcludedServer, Exclusion, ExclusionCache};
 pub use layers::inside;
 pub use output::{Emission, Event, Order, Outputs};
 pub use placement::{FlowRef, Placement, SHARDS, ShardId, place};

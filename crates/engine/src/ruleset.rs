@@ -14,6 +14,8 @@ use logs::{AddressNames, NameProof};
 use packet::{DomainName, Timestamp, build::Summing};
 use policy::{AppId, DecryptAction, Policy};
 
+use crate::ExclusionCache;
+
 /// What TLS is opened with.
 #[derive(Clone, Debug)]
 pub struct Decrypting {
@@ -23,6 +25,8 @@ pub struct Decrypting {
     pub summing: Summing,
     /// The operator's brake.
     pub pause: Arc<DecryptionPause>,
+    /// Servers that do not fit, and are left closed.
+    pub excluded: Arc<ExclusionCache>,
 }
 
 /// Holds decryption still: sessions that begin meanwhile are never opened, those that are open stay so.

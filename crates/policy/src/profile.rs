@@ -189,4 +189,6 @@ pub struct DecryptionProfile {
     /// A server name that keeps a session closed is believed only where DNS, or the server's certificate, has shown it
     /// to belong to the server's address.
     pub verify_sni: bool,
+    /// Servers that do not fit, and are not blocked for it, are left closed for a while.
+    pub local_exclusion_cache: bool,
 }

@@ -56,6 +56,7 @@ impl Firewall {
             proxy,
             summing,
             pause: Arc::default(),
+            excluded: Arc::default(),
         };
         let ruleset = Ruleset::new(policy, DomainSetBuilder::new(0).build(), 1).decrypting(decrypting);
         Self {

@@ -151,6 +151,7 @@ impl<'a> Compiler<'a> {
             ssl_no_proxy: entry.ssl_no_proxy,
             strip_ech: entry.strip_ech,
             verify_sni: verify_sni.is_some(),
+            local_exclusion_cache: entry.local_exclusion_cache,
             min_version,
             max_version,
         });

@@ -151,6 +151,7 @@ pub(crate) struct DecryptionProfileEntry {
     pub(crate) ssl_no_proxy: SslNoProxy,
     pub(crate) strip_ech: bool,
     pub(crate) verify_sni: Option<Located<bool>>,
+    pub(crate) local_exclusion_cache: bool,
     pub(crate) min_version: Option<Located<TlsVersion>>,
     pub(crate) max_version: Option<Located<TlsVersion>>,
 }
@@ -178,6 +179,7 @@ impl DecryptionProfileEntry {
         }
         let verify_sni = reader.boolean("verify-sni");
         let strip_ech = reader.switch("strip-ech", false);
+        let local_exclusion_cache = reader.switch("local-exclusion-cache", false);
         reader.text("description");
         for key in ["ssl-inbound-proxy", "ssh-proxy"] {
             reader.not_supported(key);
@@ -189,6 +191,7 @@ impl DecryptionProfileEntry {
             ssl_no_proxy,
             strip_ech,
             verify_sni,
+            local_exclusion_cache,
             min_version,
             max_version,
         }

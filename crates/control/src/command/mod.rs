@@ -80,6 +80,8 @@ pub enum Command {
     ClearSession(Sessions),
     /// Counts the hits of a rule from nothing, or of all rules where no name is given.
     ClearRuleHits(Option<String>),
+    /// Forgets the servers that are left closed because they do not fit the proxy.
+    ClearExcludeCache,
     /// Holds one of the firewall's doings still.
     Pause {
         /// Which.
@@ -207,6 +209,7 @@ impl Command {
             | Self::Confirm
             | Self::ClearSession(_)
             | Self::ClearRuleHits(_)
+            | Self::ClearExcludeCache
             | Self::Pause { .. } => Privilege::Write,
         }
     }

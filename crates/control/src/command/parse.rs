@@ -271,11 +271,18 @@ fn clear(mut words: Rest) -> Result<Command, CommandError> {
     match words.next().unwrap_or_default().as_str() {
         "session" => {}
         "rule-hits" => return clear_rule_hits(words),
+        "exclude-cache" => return alone("clear exclude-cache", words, Command::ClearExcludeCache),
         "" => {
             return Words::new("clear", words, &[])
-                .and_then(|words| Err(words.wrong("`session` or `rule-hits` is missing")));
+                .and_then(|words| Err(words.wrong("`session`, `rule-hits` or `exclude-cache` is missing")));
         }
-        word => return Err(unknown("thing to clear", word, &["session", "rule-hits"])),
+        word => {
+            return Err(unknown(
+                "thing to clear",
+                word,
+                &["session", "rule-hits", "exclude-cache"],
+            ));
+        }
     }
     let mut words = Words::new("clear session", words, &[])?;
     let which = words.rest();

@@ -98,6 +98,7 @@ impl Command {
                     Sessions::Matching(filter) => filter.to_string(),
                 });
             }
+            Self::ClearExcludeCache => line.all(["clear", "exclude-cache"]),
             Self::Pause { what, duration: time } => {
                 line.all(["pause", what.name()]);
                 line.option("for", &duration(*time));

@@ -133,6 +133,7 @@ fn reads_every_command() {
             Command::ClearRuleHits(Some("Block Infected".to_owned())),
         ),
         ("clear session all", Command::ClearSession(Sessions::All)),
+        ("clear exclude-cache", Command::ClearExcludeCache),
         ("clear session 4711", Command::ClearSession(Sessions::Id(4711))),
         (
             "clear session 'rule eq guests'",
@@ -251,7 +252,7 @@ fn says_what_is_wrong_and_what_was_meant() {
         ),
         (
             "clear tags",
-            "there is no thing to clear `tags`; there are: session",
+            "there is no thing to clear `tags`; there are: session, exclude-cache",
         ),
         (
             "pause tagging",
@@ -385,6 +386,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         proptest::option::of(any_name())
             .prop_map(|name| Command::ClearRuleHits(name.filter(|name| name != "all"))),
         any::<u64>().prop_map(|id| Command::ClearSession(Sessions::Id(id))),
+        Just(Command::ClearExcludeCache),
         traffic()
             .prop_filter("one that forgets nothing", |filter| !filter.is_all())
             .prop_map(|filter| Command::ClearSession(Sessions::Matching(filter))),

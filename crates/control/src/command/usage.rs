@@ -57,6 +57,10 @@ impl Usage {
             "counts the hits of rules from nothing",
         ),
         write(
+            "clear exclude-cache",
+            "decrypts again what was left closed because it does not fit the proxy",
+        ),
+        write(
             "pause tagging|decryption --for 10m",
             "holds one of them still; --for 0s goes on at once",
         ),

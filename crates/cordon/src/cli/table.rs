@@ -95,6 +95,7 @@ pub(super) fn columns(command: &Command) -> Columns {
         | Command::Confirm
         | Command::ClearSession(_)
         | Command::ClearRuleHits(_)
+        | Command::ClearExcludeCache
         | Command::Pause { .. }
         | Command::Test(_) => Columns::First(&[
             "number",

@@ -200,6 +200,9 @@ impl Answer for Answers {
             }),
             Command::ClearSession(sessions) => self.clear(sessions),
             Command::ClearRuleHits(rule) => self.clear_rule_hits(rule.as_deref()),
+            Command::ClearExcludeCache => {
+                Ok(json!({ "cleared": self.commits.decryption().excluded.clear() }))
+            }
             Command::Pause { what, duration } => Ok(self.pause(admin, what, duration)),
             Command::Test(words) => self.test(&words),
             // The server answers it itself.

@@ -8,7 +8,7 @@ use std::{
 
 use control::{CaError, CaStore, TrustFiles};
 use decrypt::{Authority, Trust, tls::Proxy};
-use engine::{Decrypting, DecryptionPause, Ruleset};
+use engine::{Decrypting, DecryptionPause, ExclusionCache, Ruleset};
 use logs::AddressNames;
 use packet::{Timestamp, build::Summing};
 use tracing::{info, warn};
@@ -23,6 +23,7 @@ pub(super) struct Decryption {
     pub(super) pause: Arc<DecryptionPause>,
     /// What outlives every configuration too: which names were seen to lead where.
     names: Arc<AddressNames>,
+    pub(super) excluded: Arc<ExclusionCache>,
 }
 
 #[derive(Debug)]
@@ -45,6 +46,7 @@ impl Decryption {
             made: Mutex::new(None),
             pause: Arc::default(),
             names,
+            excluded: Arc::default(),
         })
     }
 
@@ -90,6 +92,7 @@ impl Decryption {
             proxy,
             summing: Summing::Unfinished,
             pause: Arc::clone(&self.pause),
+            excluded: Arc::clone(&self.excluded),
         };
         (decrypting, trust)
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use decrypt::{Flow, tls::Leg};
 use packet::{Packet, Tcp, Timestamp, build::SegmentFrames};
-use policy::{DecryptionRule, LogSetting, Symbol};
+use policy::{DecryptionProfileId, DecryptionRule, LogSetting, Symbol};
 
 use super::{Held, Inside};
 use crate::session::Direction;
@@ -21,6 +21,8 @@ pub(crate) struct Adopted {
     pub(crate) rule: Option<DecryptedBy>,
     /// The address that a proxy was asked for: it, and no other, is the server's.
     pub(crate) asked: Option<IpAddr>,
+    /// Under which profile and ruleset its server is to be remembered, should it not fit.
+    pub(crate) remembers: Option<(DecryptionProfileId, u64)>,
     /// What is said inside TLS.
     pub(crate) inside: Inside,
     /// The successful handshake is recorded.
@@ -38,6 +40,7 @@ impl Adopted {
             queued: Timestamp::MAX,
             rule: None,
             asked: None,
+            remembers: None,
             inside: Inside::new(known),
             told_open: false,
             told_name: false,

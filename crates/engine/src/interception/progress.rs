@@ -3,7 +3,7 @@
 use decrypt::{
     ChainStatus, Ending,
     tcp::Cutting,
-    tls::{FailureClass, Leg},
+    tls::{Failure, FailureClass, Leg},
 };
 use logs::{Fact, NameProof, SessionEndReason};
 use packet::{
@@ -39,6 +39,10 @@ pub(crate) fn open(
     let profile = decision
         .profile
         .and_then(|id| env.ruleset.policy().decryption_profile(id));
+    adopted.remembers = decision
+        .profile
+        .filter(|_| profile.is_some_and(|profile| profile.local_exclusion_cache))
+        .map(|id| (id, env.ruleset.generation()));
     let server = adopted.asked.unwrap_or(session.key.tuple().dst);
     adopted.flow.decrypt(now, proxy, terms(profile), server);
 }
@@ -115,6 +119,9 @@ pub(crate) fn tell(
         return;
     }
     session.ended_by(reason(ending));
+    if let Ending::Failed(failure) = ending {
+        remember(env, now, session, adopted, failure);
+    }
     if let (Ending::Failed(failure), Some(rule)) = (ending, adopted.rule)
         && rule.log_fail
     {
@@ -144,6 +151,18 @@ fn certified_name(env: &Env<'_>, now: Timestamp, session: &Session, adopted: &Ad
             proof,
             asker: None,
         })
+}
+
+/// Has sessions with a server that does not fit left closed from now on, where the profile wants that. What a client
+/// does makes nobody's sessions go uninspected.
+fn remember(env: &Env<'_>, now: Timestamp, session: &Session, adopted: &Adopted, failure: &Failure) {
+    let (Some((profile, generation)), Some(with)) = (adopted.remembers, env.ruleset.decryption()) else {
+        return;
+    };
+    if failure.may_bypass && failure.leg == Leg::Server {
+        let server = session.excluded_as(profile);
+        with.excluded.add(now, generation, &server, failure.error.clone());
+    }
 }
 
 /// PAN-OS's reason for the end of a session that the proxy had in hand.

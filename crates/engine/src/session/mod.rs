@@ -1,16 +1,19 @@
 //! Sessions: what a firewall remembers of a flow.
 
 mod deadlines;
+mod index;
 mod ruling;
 mod table;
 mod tcp;
 #[cfg(test)]
 mod tcp_tests;
 
+use std::sync::LazyLock;
+
 use inspect::{AppDetector, ServerNameFinder};
 use logs::SessionEndReason;
 use packet::{DomainName, FlowKey, IpProtocol, MacAddr, Tcp, Timestamp};
-use policy::{AppId, InterfaceId, SessionTimeouts, Symbol};
+use policy::{AppId, DecryptionProfileId, InterfaceId, SessionTimeouts, Symbol};
 use tags::{Stamp, TagSet};
 
 pub(crate) use deadlines::{DeadlineQueue, Due};
@@ -19,7 +22,7 @@ pub(crate) use table::{SessionTable, SlotId};
 pub(crate) use tcp::{Segment, TcpState, TcpTracker, after};
 
 use crate::{
-    SessionCounts,
+    ExcludedServer, SessionCounts,
     interception::Interception,
     stages::{dns_tcp::DnsStream, tls::ClosedTls},
 };
@@ -68,6 +71,27 @@ pub(crate) enum State {
     Discard,
 }
 
+/// What the two ends of a session are tagged with. Most are not, and take no room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EndTags(Option<Box<(TagSet, TagSet)>>);
+
+impl EndTags {
+    pub(crate) fn new(client: TagSet, server: TagSet) -> Self {
+        let any = !(client.is_empty() && server.is_empty());
+        Self(any.then(|| Box::new((client, server))))
+    }
+
+    pub(crate) fn of_client(&self) -> &TagSet {
+        self.0.as_ref().map_or(&NO_TAGS, |tags| &tags.0)
+    }
+
+    pub(crate) fn of_server(&self) -> &TagSet {
+        self.0.as_ref().map_or(&NO_TAGS, |tags| &tags.1)
+    }
+}
+
+static NO_TAGS: LazyLock<TagSet> = LazyLock::new(TagSet::new);
+
 /// What the tags of the two ends were when the session was last decided, and how long that holds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DecidedUnder {
@@ -77,8 +101,7 @@ pub(crate) struct DecidedUnder {
     pub(crate) policy: u64,
     /// The earliest deadline among the tags consulted.
     pub(crate) until: Timestamp,
-    pub(crate) src_tags: TagSet,
-    pub(crate) dst_tags: TagSet,
+    pub(crate) tags: EndTags,
 }
 
 /// Packets and bytes of one direction; bytes are original frame lengths.
@@ -86,6 +109,15 @@ pub(crate) struct DecidedUnder {
 pub(crate) struct Traffic {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
+}
+
+/// What packets of a settled session may still give to ask.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asks {
+    /// Datagrams that may be DNS are to be read.
+    pub(crate) dns: bool,
+    /// Payload of this direction was seen before: more of it is nothing new.
+    pub(crate) heard: [bool; 2],
 }
 
 /// What is known of the application.
@@ -110,40 +142,65 @@ pub(crate) struct Account {
     pub(crate) bypassed: bool,
 }
 
-/// One session. The fields that every packet touches come first.
+/// Says nothing of a session, but that there is one: of all its fields this leaves the most values unused, so that the
+/// compiler keeps the `None` of an `Option<Session>` here, in a line that is read anyway.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub(crate) enum Present {
+    Yes = 1,
+}
+
+/// One session. What every packet touches comes first: who it is and whether anything has changed in one cache line,
+/// what is counted in the next; of TCP its state in a third.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts about one session"
-)]
+#[repr(C, align(64))]
 pub(crate) struct Session {
     pub(crate) key: FlowKey,
-    pub(crate) hash: u64,
-    pub(crate) state: State,
+    /// [`Env::mark`](crate::Env::mark) when its verdict was last known to be current.
+    pub(crate) mark: u64,
+    /// Until then nothing is to be done for its packets but to count them; zero where more is.
+    pub(crate) settled_until: Timestamp,
+
+    pub(crate) traffic: [Traffic; 2],
+    pub(crate) last_packet: Timestamp,
     pub(crate) deadline: Timestamp,
+    /// Whole seconds that a packet keeps it in its present state; 0 where that is not known.
+    pub(crate) keep: u32,
+    pub(crate) present: Present,
+    pub(crate) interfaces: [InterfaceId; 2],
+    pub(crate) state: State,
+    pub(crate) asks: Asks,
+
+    pub(crate) tcp: Option<TcpTracker>,
+
+    pub(crate) hash: u64,
     /// When the deadline queue will look at this session next.
     pub(crate) queued: Timestamp,
     pub(crate) decided: DecidedUnder,
-    pub(crate) traffic: [Traffic; 2],
-    pub(crate) last_packet: Timestamp,
-    pub(crate) tcp: Option<TcpTracker>,
-    pub(crate) recognition: Recognition,
-    pub(crate) detector: AppDetector,
-    /// The next byte the detector wants, per direction; `None` before the first payload.
-    pub(crate) detector_seq: [Option<u32>; 2],
-
     pub(crate) id: u64,
-    /// How many packets are around its own.
-    pub(crate) layer: u8,
     pub(crate) start: Timestamp,
-    pub(crate) ruling: Ruling,
-    pub(crate) zones: Zones,
-    pub(crate) interfaces: [InterfaceId; 2],
-    /// Why it will have ended; the highest-ranking cause seen so far.
-    pub(crate) end_reason: Option<SessionEndReason>,
-    pub(crate) client_mac: Option<MacAddr>,
     /// When the forwarder was last told where the client is.
     pub(crate) source_told: Timestamp,
+    /// Looks for the application; gone once it is known, or given up.
+    pub(crate) detector: Option<Box<AppDetector>>,
+    /// The host it was heard to ask for, by `ClientHello` or Host header.
+    pub(crate) server_name: Option<Box<DomainName>>,
+    pub(crate) name_finder: Option<Box<ServerNameFinder>>,
+    pub(crate) dns_stream: Option<Box<DnsStream>>,
+    /// TLS that may be opened, or is.
+    pub(crate) interception: Option<Interception>,
+    /// TLS in it that stays closed, and is watched.
+    pub(crate) closed_tls: Option<Box<ClosedTls>>,
+    pub(crate) ruling: Ruling,
+    pub(crate) zones: Zones,
+    /// The next byte the detector wants, per direction; `None` before the first payload.
+    pub(crate) detector_seq: [Option<u32>; 2],
+    pub(crate) recognition: Recognition,
+    pub(crate) client_mac: Option<MacAddr>,
+    /// Why it will have ended; the highest-ranking cause seen so far.
+    pub(crate) end_reason: Option<SessionEndReason>,
+    /// How many packets are around its own.
+    pub(crate) layer: u8,
     /// Whether the client's address may be tagged from where it was seen.
     pub(crate) taggable: bool,
     /// The server's address is only what a tunnel's inside claims.
@@ -154,23 +211,18 @@ pub(crate) struct Session {
     pub(crate) carrier: bool,
     /// A DNS query of it was sinkholed: an upstream reply to a listed name answers that query.
     pub(crate) sinkholed_query: bool,
-    /// The host it was heard to ask for, by `ClientHello` or Host header.
-    pub(crate) server_name: Option<Box<DomainName>>,
-    pub(crate) name_finder: Option<ServerNameFinder>,
     /// Its TCP stream is no DNS.
     pub(crate) not_dns: bool,
     /// It was reported that its server answers DNS.
     pub(crate) answered_dns: bool,
-    pub(crate) dns_stream: Option<Box<DnsStream>>,
-    /// TLS that may be opened, or is.
-    pub(crate) interception: Option<Interception>,
-    /// TLS in it that stays closed, and is watched.
-    pub(crate) closed_tls: Option<Box<ClosedTls>>,
     /// TLS in it was opened.
     pub(crate) decrypted: bool,
     /// What it counts for once it is over.
     pub(crate) account: Account,
 }
+
+/// Who changes this looks at the figures again.
+const _: () = assert!(size_of::<Session>() <= 448 && std::mem::offset_of!(Session, tcp) == 128);
 
 impl Session {
     pub(crate) fn protocol(&self) -> IpProtocol {
@@ -182,6 +234,39 @@ impl Session {
         direction.reversed().pick(self.interfaces)
     }
 
+    /// Its server, as it is left closed under a profile that it does not fit.
+    pub(crate) fn excluded_as(&self, profile: DecryptionProfileId) -> ExcludedServer {
+        let tuple = self.key.tuple();
+        ExcludedServer {
+            address: tuple.dst,
+            port: tuple.dport,
+            name: self.server_name.as_deref().copied(),
+            profile,
+        }
+    }
+
+    /// Which way a packet with this key goes, where it is one of the session's.
+    #[inline]
+    pub(crate) fn direction_of(&self, key: &FlowKey) -> Option<Direction> {
+        if self.key == *key {
+            Some(Direction::ClientToServer)
+        } else if self.key.is_reverse_of(key) {
+            Some(Direction::ServerToClient)
+        } else {
+            None
+        }
+    }
+
+    /// Reads a word of each line that a packet needs, of TCP or not, so that they are near when it comes.
+    #[inline]
+    pub(crate) fn touch(&self, tcp: bool) -> u64 {
+        let tracked = tcp && self.tcp.is_some();
+        self.mark
+            .wrapping_add(u64::from(self.keep))
+            .wrapping_add(u64::from(tracked))
+    }
+
+    #[inline]
     pub(crate) fn count(&mut self, direction: Direction, bytes: u64, now: Timestamp) {
         if let Some(traffic) = self.traffic.get_mut(direction.index()) {
             traffic.packets += 1;

@@ -10,7 +10,7 @@ use inspect::tls::{
 };
 use logs::{Body, Decryption, ErrorIndex, EscapedText, ProxyType, Record, SessionEndReason};
 use packet::{StreamAssembler, StreamPush, Tcp, Timestamp};
-use policy::{DecryptAction, SslForwardProxy, SslNoProxy};
+use policy::{DecryptAction, DecryptionDecision, SslForwardProxy, SslNoProxy};
 
 use super::{
     opening::{self, Opening},
@@ -77,6 +77,11 @@ impl ClosedTls {
         let rule = self.rule.filter(|rule| rule.action == DecryptAction::Decrypt)?;
         let version = self.watch.facts().server.as_ref()?.version;
         (version < rule.oldest).then_some(version)
+    }
+
+    /// Whether only the end of the connection can still tell anything.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.rule.is_some() && matches!(self.watch.phase(), TlsPhase::Over | TlsPhase::Failed)
     }
 
     /// What the session ends by, where a rule would have opened it.
@@ -208,6 +213,9 @@ fn ruled(env: &Env<'_>, now: Timestamp, session: &Session, counters: &mut Counte
     } = opening::decide(env, now, session);
     counters.unverified_names += u64::from(doubted);
     let decision = decision?;
+    if left_closed(env, session, &decision) {
+        return None;
+    }
     let policy = env.ruleset.policy();
     let rule = policy.decryption_rule(decision.rule?)?;
     let profile = decision.profile.and_then(|id| policy.decryption_profile(id));
@@ -233,6 +241,20 @@ impl Ruled {
             DecryptAction::NoDecrypt => self.closed != SslNoProxy::default(),
         }
     }
+}
+
+/// Whether a session that its rule would open is left closed, since its server was found not to fit.
+pub(crate) fn left_closed(env: &Env<'_>, session: &Session, decision: &DecryptionDecision) -> bool {
+    let (Some(with), Some(profile)) = (env.ruleset.decryption(), decision.profile) else {
+        return false;
+    };
+    // Asked twice of one session: as of its start, so that the answers agree.
+    decision.action == DecryptAction::Decrypt
+        && with.excluded.contains(
+            session.start,
+            env.ruleset.generation(),
+            &session.excluded_as(profile),
+        )
 }
 
 /// Whether the rule leaves the session closed, but not with such a certificate (PAN-OS: ssl-no-proxy).

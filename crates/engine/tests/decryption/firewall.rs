@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use cordon_engine::{
-    Counters, Decrypting, DecryptionPause, DropReason, Env, Event, Frame, Ingress, Outputs, Placement,
-    Ruleset, SHARDS, Shard, ShardLimits, Sides, Verdict, place,
+    Counters, Decrypting, DecryptionPause, DropReason, Env, Event, ExclusionCache, Frame, Ingress, Outputs,
+    Placement, Ruleset, SHARDS, Shard, ShardLimits, Sides, Verdict, place,
 };
 use decrypt::tls::Proxy;
 use inspect::domains::DomainSetBuilder;
@@ -40,6 +40,8 @@ const FAILED: &str = "(session_end_reason eq decrypt-unsupport-param) or (sessio
 pub(crate) struct Plan {
     pub(crate) proxy: SslForwardProxy,
     pub(crate) versions: [TlsVersion; 2],
+    /// Whether servers that do not fit are left closed.
+    pub(crate) remembers: bool,
     /// In which sessions a failure's tag counts.
     pub(crate) scope: TagScope,
     /// Whether failures are tagged at all.
@@ -67,6 +69,7 @@ impl Default for Plan {
         Self {
             proxy: SslForwardProxy::default(),
             versions: [TlsVersion::Tls12, TlsVersion::Max],
+            remembers: false,
             scope: TagScope::Address,
             tagging: true,
             quarantine: Action::Deny,
@@ -128,6 +131,7 @@ impl Plan {
             max_version: self.versions[1],
             strip_ech: false,
             verify_sni: self.verifies,
+            local_exclusion_cache: self.remembers,
         });
         let closed = self.closed.map(|ssl_no_proxy| {
             builder.add_decryption_profile(DecryptionProfile {
@@ -138,6 +142,7 @@ impl Plan {
                 max_version: TlsVersion::Max,
                 strip_ech: false,
                 verify_sni: false,
+                local_exclusion_cache: false,
             })
         });
         builder.add_decryption_rule(DecryptionRuleDraft {
@@ -214,16 +219,18 @@ pub(crate) struct Firewall {
     out: Outputs,
     proxy: Arc<Proxy>,
     pub(crate) pause: Arc<DecryptionPause>,
+    pub(crate) excluded: Arc<ExclusionCache>,
     pub(crate) frames: u64,
     told: Vec<Record>,
+    requests: Vec<String>,
 }
 
 impl Firewall {
     pub(crate) fn new(plan: &Plan, proxy: &Arc<Proxy>) -> Self {
         let names = Arc::new(TagNames::new());
-        let pause = Arc::default();
+        let (pause, excluded) = (Arc::default(), Arc::default());
         let known = Arc::new(AddressNames::new(100, 0));
-        let ruleset = carried_out(plan, &names, 1, proxy, &pause).knowing(Arc::clone(&known));
+        let ruleset = carried_out(plan, &names, 1, proxy, (&pause, &excluded)).knowing(Arc::clone(&known));
         let limits = ShardLimits {
             sessions: plan.sessions,
             adopted: plan.adopted,
@@ -238,15 +245,23 @@ impl Firewall {
             out: Outputs::default(),
             proxy: Arc::clone(proxy),
             pause,
+            excluded,
             frames: 0,
             told: Vec::new(),
+            requests: Vec::new(),
         }
     }
 
     /// Other rules are in force from now on.
     pub(crate) fn commit(&mut self, plan: &Plan) {
         let generation = self.ruleset.generation() + 1;
-        self.ruleset = carried_out(plan, self.tags.names(), generation, &self.proxy, &self.pause);
+        self.ruleset = carried_out(
+            plan,
+            self.tags.names(),
+            generation,
+            &self.proxy,
+            (&self.pause, &self.excluded),
+        );
     }
 
     /// Takes an Ethernet frame; what leaves goes to `out`, in order.
@@ -374,7 +389,17 @@ impl Firewall {
 
     /// The records since this was last asked, in short.
     pub(crate) fn told(&mut self) -> Vec<String> {
-        self.records().iter().map(short).collect()
+        let records = self.records();
+        let (requests, others): (Vec<_>, Vec<_>) = records.iter().partition(|record| record["type"] == "url");
+        self.requests.extend(requests.into_iter().map(short));
+        others.into_iter().map(short).collect()
+    }
+
+    /// The requests that were recorded since this was last asked, in short.
+    pub(crate) fn requests(&mut self) -> Vec<String> {
+        let before = self.told();
+        assert_eq!(before, [""; 0], "nobody has asked for these");
+        std::mem::take(&mut self.requests)
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -425,7 +450,7 @@ fn carried_out(
     names: &TagNames,
     generation: u64,
     proxy: &Arc<Proxy>,
-    pause: &Arc<DecryptionPause>,
+    (pause, excluded): (&Arc<DecryptionPause>, &Arc<ExclusionCache>),
 ) -> Ruleset {
     let mut ruleset = Ruleset::new(plan.policy(names), DomainSetBuilder::new(0).build(), generation);
     if plan.closed.is_some() {
@@ -438,6 +463,7 @@ fn carried_out(
         proxy: Arc::clone(proxy),
         summing: Summing::Complete,
         pause: Arc::clone(pause),
+        excluded: Arc::clone(excluded),
     })
 }
 
@@ -468,6 +494,14 @@ fn short(record: &Value) -> String {
             text("sni"),
             text("error"),
             text("session_end_reason")
+        ),
+        "url" => format!(
+            "{} {} {} [{}] by {}",
+            text("action"),
+            text("http_method"),
+            text("misc"),
+            text("category"),
+            text("rule")
         ),
         "ip-tag" => format!("{} {} on {}", text("event"), text("tag"), text("ip")),
         other => panic!("{other}: {record}"),

@@ -13,6 +13,7 @@ mod certificates;
 mod churn;
 mod closed;
 mod closing;
+mod excluding;
 mod failing;
 mod firewall;
 mod greeting;

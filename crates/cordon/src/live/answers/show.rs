@@ -179,6 +179,7 @@ impl Answers {
                 "decrypted": all.adopted,
                 "not_decrypted": all.not_adopted,
                 "unverified_names": all.unverified_names,
+                "excluded": all.excluded,
             },
             "sinkholed": all.sinkholed,
             "dns_stream_overflow": all.dns_stream_overflow,

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, net::IpAddr};
 
 use control::{CommandError, ErrorCode, rows};
+use engine::Ruleset;
 use logs::{Bypassed, Passed};
 use packet::Timestamp;
 use policy::{AddressGroupId, AddressRef, AddressValue, DecryptAction, GroupMembers, Policy};
@@ -125,7 +126,30 @@ impl Answers {
             }
             row
         });
-        Ok(json!({ "bypass": rows.collect::<Vec<_>>() }))
+        Ok(json!({
+            "bypass": rows.collect::<Vec<_>>(),
+            "excluded": self.excluded(now, &ruleset),
+        }))
+    }
+
+    /// Servers that do not fit the proxy, and are left closed.
+    fn excluded(&self, now: Timestamp, ruleset: &Ruleset) -> Vec<Value> {
+        let policy = ruleset.policy();
+        let list = self.commits.decryption().excluded.list(now, ruleset.generation());
+        let rows = list.iter().map(|(server, exclusion)| {
+            let profile = policy.decryption_profile(server.profile);
+            json!({
+                "dst": server.address.to_string(),
+                "dport": server.port,
+                "name": server.name.as_ref().map_or_else(String::new, ToString::to_string),
+                "profile": profile.map_or("", |profile| policy.symbols().resolve(profile.name)),
+                "reason": exclusion.reason,
+                "since": time(exclusion.since),
+                "deadline": time(exclusion.until),
+                "seconds_left": exclusion.until.saturating_since(now).as_secs(),
+            })
+        });
+        rows.collect()
     }
 
     pub(super) fn explain(&self, subject: &Subject) -> Value {
