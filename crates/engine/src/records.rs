@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use logs::{
-    Body, Direction as Seen, Fact, FlowFields, Origin, Record, Sender, SessionEndReason, Severity, Side,
-    Threat as ThreatRecord, ThreatAction, ThreatSubtype, Traffic as TrafficRecord, TrafficSubtype,
+    Body, Direction as Seen, EscapedText, Fact, FlowFields, Origin, Record, Sender, SessionEndReason,
+    Severity, Side, Threat as ThreatRecord, ThreatAction, ThreatSubtype, Traffic as TrafficRecord,
+    TrafficSubtype, Url, UrlAction,
 };
-use packet::{IpProtocol, MacAddr, Timestamp};
-use policy::{Action, AppId, DnsAction, Symbol};
+use packet::{DomainName, IpProtocol, MacAddr, Timestamp};
+use policy::{Action, AppId, Decision, DnsAction, Symbol};
 
 use crate::{
     Env,
@@ -174,6 +175,58 @@ pub(crate) fn listed_name(env: &Env<'_>, now: Timestamp, session: &Session, thre
     }
 }
 
+/// What a client asks of a server in HTTP.
+pub(crate) struct Requested<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) host: Option<&'a DomainName>,
+    pub(crate) path: &'a str,
+}
+
+/// A request was read. `None`: the rule that holds for it forwards no records. There is no URL filtering profile whose
+/// action `alert` would ask for the record; a rule's `log-setting` does.
+pub(crate) fn requested(
+    env: &Env<'_>,
+    now: Timestamp,
+    session: &Session,
+    request: &Requested<'_>,
+    refused: Option<Decision>,
+) -> Option<Record> {
+    let policy = env.ruleset.policy();
+    let (rule, log_setting, action) = match refused {
+        None => (session.ruling.name, session.ruling.log_setting, UrlAction::Alert),
+        Some(decision) => {
+            let rule = policy.rule(decision.rule);
+            (rule.name, rule.log_setting, UrlAction::Block)
+        }
+    };
+    let log_setting = log_setting?;
+    let mut misc = match request.host {
+        Some(host) => host.to_string(),
+        None => session.key.tuple().dst.to_string(),
+    };
+    misc.push_str(request.path);
+    let category = request
+        .host
+        .and_then(|host| policy.categorize(host).first())
+        .map_or(Symbol::EMPTY, |category| policy.category_name(category));
+    Some(Record {
+        time: now,
+        seqno: 0,
+        body: Body::Url(Box::new(Url {
+            flow: FlowFields {
+                rule,
+                ..flow(env, session)
+            },
+            misc: EscapedText::from_bytes(misc.as_bytes()),
+            category,
+            http_method: EscapedText::from_bytes(request.method.as_bytes()),
+            action,
+        })),
+        origin: origin(session),
+        log_setting: Some(log_setting),
+    })
+}
+
 /// A session goes to a sinkhole address. Which name led it there is for the forwarder to say.
 pub(crate) fn toward_sinkhole(env: &Env<'_>, now: Timestamp, session: &Session) -> Record {
     Record {
@@ -247,8 +300,8 @@ pub(crate) fn flow(env: &Env<'_>, session: &Session) -> FlowFields {
         outbound_if: policy.interface_name(outbound),
         rule: session.ruling.name,
         sessionid: session.id,
-        src_tags: policy.carried_tags(tuple.src, &session.decided.src_tags),
-        dst_tags: policy.carried_tags(tuple.dst, &session.decided.dst_tags),
+        src_tags: policy.carried_tags(tuple.src, session.decided.tags.of_client()),
+        dst_tags: policy.carried_tags(tuple.dst, session.decided.tags.of_server()),
     }
 }
 

@@ -12,7 +12,7 @@ use policy::{Decision, DnsAction, SpywareProfile};
 
 use crate::{
     Counters, Env, Outputs,
-    records::{self, Threat},
+    records::{self, Requested, Threat},
     session::{Direction, Recognition, Session},
     stages::{
         decide::{self, Again},
@@ -177,6 +177,13 @@ impl Bench<'_> {
         }
     }
 
+    /// Records a request, where the rule that lets it pass, or refuses it, forwards its records.
+    fn requested(&mut self, method: &str, host: Option<&DomainName>, path: &str) {
+        let asked = Requested { method, host, path };
+        let record = records::requested(self.env, self.now, self.session, &asked, self.refused);
+        self.records.extend(record);
+    }
+
     fn spyware(&self) -> Option<&SpywareProfile> {
         let policy = self.env.ruleset.policy();
         policy
@@ -204,11 +211,20 @@ impl Judge for Bench<'_> {
     fn event(&mut self, event: &Event<'_>) -> Ruling {
         match event {
             // A request may go to another host than the one the session was opened for.
-            Event::Request { host: Some(host), .. } if self.session.server_name.as_deref() != Some(host) => {
-                self.session.server_name = Some(Box::new(*host));
-                self.decide()
+            Event::Request {
+                method, host, path, ..
+            } => {
+                let ruling = match host {
+                    Some(host) if self.session.server_name.as_deref() != Some(host) => {
+                        self.session.server_name = Some(Box::new(*host));
+                        self.decide()
+                    }
+                    Some(_) | None => Ruling::Allow,
+                };
+                self.requested(method, host.as_ref(), path);
+                ruling
             }
-            Event::Request { .. } | Event::Response { .. } | Event::NotHttp(_) => Ruling::Allow,
+            Event::Response { .. } | Event::NotHttp(_) => Ruling::Allow,
         }
     }
 

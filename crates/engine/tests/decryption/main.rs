@@ -22,4 +22,5 @@ mod hostile;
 mod loss;
 mod names;
 mod opening;
+mod requests;
 mod world;
