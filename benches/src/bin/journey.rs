@@ -5,7 +5,9 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use cordon_benches::{Case, Meter, bare_walk, per_step};
-use engine::{Env, Frame, Ingress, Outputs, Placement, Ruleset, Shard, ShardLimits, Sides, Verdict, place};
+use engine::{
+    BURST, Env, Frame, Ingress, Outputs, Placement, Ruleset, Shard, ShardLimits, Sides, Verdict, fetch, place,
+};
 use inspect::domains::DomainSetBuilder;
 use packet::{
     Checksums, FragmentLimits, LinkType, Timestamp, Wire,
@@ -79,24 +81,33 @@ fn journey(meter: &Meter, flows: u32) {
     );
 }
 
-/// The whole way of every frame through the engine.
+/// The whole way of every frame through the engine, a burst at a time.
+#[inline(never)]
 fn walk(env: &Env<'_>, now: Timestamp, frames: &[Vec<u8>], shard: &mut Shard, out: &mut Outputs) {
-    for (bytes, number) in frames.iter().zip(1..) {
-        let packet = parse(LinkType::Ethernet, bytes, bytes.len(), Checksums::Ignore).expect("built right");
-        let Placement::Flow(_, flow) = place(&packet, WIRE, 0) else {
-            panic!("built right");
-        };
-        let frame = Frame {
-            number,
-            first_number: number,
-            frames: 1,
-            stamp: now,
-            ingress: Ingress::Wire(WIRE),
-            original_bytes: bytes.len() as u64,
-            packet,
-        };
-        let verdict = shard.packet(env, now, &frame, &flow, out);
-        assert!(matches!(verdict, Verdict::Forward(_)), "{verdict:?}");
+    let mut burst = Vec::with_capacity(BURST);
+    for (frames, first) in frames.chunks(BURST).zip((1..).step_by(BURST)) {
+        for (bytes, number) in frames.iter().zip(first..) {
+            let packet =
+                parse(LinkType::Ethernet, bytes, bytes.len(), Checksums::Ignore).expect("built right");
+            let Placement::Flow(_, flow) = place(&packet, WIRE, 0) else {
+                panic!("built right");
+            };
+            let frame = Frame {
+                number,
+                first_number: number,
+                frames: 1,
+                stamp: now,
+                ingress: Ingress::Wire(WIRE),
+                original_bytes: bytes.len() as u64,
+                packet,
+            };
+            burst.push((frame, flow));
+        }
+        fetch(burst.iter().map(|(_, flow)| (&*shard, flow)));
+        for (frame, flow) in burst.drain(..) {
+            let verdict = shard.packet(env, now, &frame, &flow, out);
+            assert!(matches!(verdict, Verdict::Forward(_)), "{verdict:?}");
+        }
     }
     out.clear();
 }

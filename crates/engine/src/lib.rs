@@ -8,6 +8,7 @@
 mod counters;
 mod decryption_records;
 mod exclusion_cache;
+mod fetch;
 mod interception;
 mod layers;
 mod output;
@@ -24,6 +25,7 @@ mod verdict;
 
 pub use counters::{Counters, SessionCounts};
 pub use exclusion_cache::{ExcludedServer, Exclusion, ExclusionCache};
+pub use fetch::{BURST, fetch};
 pub use layers::inside;
 pub use output::{Emission, Event, Order, Outputs};
 pub use placement::{FlowRef, Placement, SHARDS, ShardId, place};

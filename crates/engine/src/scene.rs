@@ -32,6 +32,21 @@ pub struct Env<'a> {
     pub adopting: bool,
 }
 
+impl Env<'_> {
+    /// Stays the same while neither the rules nor the tags of anybody change: a session decided under it need not be
+    /// looked at. Read it before what it is to stand for.
+    #[inline]
+    pub(crate) fn mark(&self) -> u64 {
+        // Generations are few, and an odd constant with its bits spread puts them far apart: further than tags
+        // can change in the life of a process.
+        const APART: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.ruleset
+            .generation()
+            .wrapping_mul(APART)
+            .wrapping_add(self.tags.generation())
+    }
+}
+
 /// One frame, or the fragments that make up one datagram, and where it came from.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {

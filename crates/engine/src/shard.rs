@@ -5,6 +5,7 @@
 //! runs live, in replay, in tests and under the fuzzer.
 
 mod ageing;
+mod established;
 mod intercept;
 mod listing;
 #[cfg(test)]
@@ -160,9 +161,16 @@ impl Shard {
         flow: &FlowRef,
         out: &mut Outputs,
     ) -> Verdict {
+        let found = self.sessions.find(flow.hash, &flow.key);
+        if let Some(found) = found
+            && let Some(egress) = self.established(env, now, frame, flow, found)
+        {
+            self.counters.forwarded += frame.frames;
+            return Verdict::Forward(egress);
+        }
         out.caused_by(frame.number, frame.layer(), frame.stamp);
         let verdict = self
-            .journey(env, now, frame, flow, out)
+            .journey(env, now, frame, flow, found, out)
             .unwrap_or_else(Verdict::Drop);
         let goes_on_inside = flow.carries && matches!(verdict, Verdict::Forward(_));
         if !goes_on_inside {
@@ -171,13 +179,26 @@ impl Shard {
         verdict
     }
 
-    /// The stages in order.
+    /// Where the session of a flow may lie.
+    #[inline]
+    pub(crate) fn place_of(&self, flow: &FlowRef) -> Option<SlotId> {
+        self.sessions.find_slot(flow.hash)
+    }
+
+    /// Brings the session that lies there near; see [`crate::fetch()`].
+    #[inline]
+    pub(crate) fn touch_place(&self, slot: SlotId) -> u64 {
+        self.sessions.touch(slot)
+    }
+
+    /// The stages in order. `found` is the session of the packet's own key.
     fn journey(
         &mut self,
         env: &Env<'_>,
         now: Timestamp,
         frame: &Frame<'_>,
         flow: &FlowRef,
+        mut found: Option<(SlotId, Direction)>,
         out: &mut Outputs,
     ) -> Result<Verdict, DropReason> {
         // 1. May it cross the wire at all?
@@ -195,7 +216,9 @@ impl Shard {
         {
             return Ok(self.icmp_error(slot, quoted, frame, now));
         }
-        let mut found = self.sessions.find(flow.hash, &flow.key);
+        if let Some((slot, _)) = found {
+            self.unsettle(slot);
+        }
         if let Some((slot, direction)) = found
             && self.makes_way(env, now, slot, direction, tcp.as_ref(), out)
         {
@@ -332,6 +355,7 @@ impl Shard {
             ),
         };
 
+        let mark = env.mark();
         let decided = decide::read_tags(env, now, tuple.src, tuple.dst, None);
         let (app, recognition) = match app_by_protocol(env, &frame.packet) {
             Some(app) => (AppKnowledge::Known(app), Recognition::Settled(app)),
@@ -344,8 +368,12 @@ impl Shard {
         let mut session = Session {
             key,
             hash: flow.hash,
+            mark,
+            settled_until: Timestamp::ZERO,
             state: State::Open,
+            asks: Default::default(),
             deadline: now,
+            keep: 0,
             queued: Timestamp::MAX,
             decided,
             traffic: Default::default(),
@@ -604,7 +632,10 @@ impl Shard {
         }
         match state {
             State::Open if early => Ok(intercept::plain_syn(env, frame, egress, out)),
-            State::Open => Ok(Verdict::Forward(egress)),
+            State::Open => {
+                self.settle(env, slot);
+                Ok(Verdict::Forward(egress))
+            }
             State::Ended => Err(DropReason::SessionEnded),
             State::Sinkholed => Err(DropReason::SinkholedSession),
             State::Discard => Err(DropReason::PolicyDeny),

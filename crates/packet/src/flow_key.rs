@@ -81,6 +81,17 @@ impl FlowKey {
         }
     }
 
+    /// Whether `other` is the key of packets in the other direction.
+    #[inline]
+    pub fn is_reverse_of(&self, other: &Self) -> bool {
+        let [sport, dport] = self.ports;
+        self.src == other.dst
+            && self.dst == other.src
+            && [dport, sport] == other.ports
+            && (self.vlans, self.tunnel, self.wire) == (other.vlans, other.tunnel, other.wire)
+            && (self.protocol, self.v6) == (other.protocol, other.v6)
+    }
+
     /// Source, destination and ports.
     pub fn tuple(&self) -> FlowTuple {
         let [sport, dport] = self.ports;

@@ -1,9 +1,16 @@
 //! The sessions of one shard: found by the key of either direction, kept in a slab that is reused.
+//!
+//! A packet waits for two places in memory: its line of the index, then its session. Whoever has several packets at
+//! hand asks for all the lines first ([`SessionTable::find_slot`]) and then for all the sessions
+//! ([`SessionTable::touch`]): so they are waited for together. Neither part ever moves: both have their room from
+//! the start, and take memory from the system only where sessions come to lie.
 
-use hashbrown::HashTable;
 use packet::FlowKey;
 
-use super::{Direction, Session};
+use super::{
+    Direction, Session,
+    index::{Entry, Index},
+};
 
 /// Where a session lies in its shard's slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,17 +20,10 @@ pub(crate) struct SlotId(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TableFull;
 
-/// An index entry: enough of the hash to skip strangers without touching their session.
-#[derive(Clone, Copy, Debug)]
-struct Indexed {
-    hash: u64,
-    slot: SlotId,
-}
-
 /// The session table of one shard; holds at most `capacity` sessions.
 #[derive(Debug)]
 pub(crate) struct SessionTable {
-    index: HashTable<Indexed>,
+    index: Index,
     slots: Vec<Option<Session>>,
     free: Vec<SlotId>,
     capacity: usize,
@@ -31,43 +31,47 @@ pub(crate) struct SessionTable {
 
 impl SessionTable {
     pub(crate) fn new(capacity: usize) -> Self {
+        let mut slots = Vec::new();
+        // Where the system will not promise so much, the slab grows as it needs.
+        drop(slots.try_reserve_exact(capacity));
         Self {
-            index: HashTable::new(),
-            slots: Vec::new(),
+            index: Index::new(capacity),
+            slots,
             free: Vec::new(),
             capacity,
         }
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.index.len() >= self.capacity
+        self.len() >= self.capacity
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.index.len()
+        self.slots.len() - self.free.len()
     }
 
     /// Finds the session of a packet with this key, and which way the packet goes in it.
     ///
     /// `hash` is the key's symmetric hash, so one probe serves both directions.
+    #[inline]
     pub(crate) fn find(&self, hash: u64, key: &FlowKey) -> Option<(SlotId, Direction)> {
-        let mut direction = Direction::ClientToServer;
-        let reversed = key.reversed();
-        let found = self.index.find(hash, |entry| {
-            entry.hash == hash
-                && self.get(entry.slot).is_some_and(|session| {
-                    if session.key == *key {
-                        direction = Direction::ClientToServer;
-                        true
-                    } else if session.key == reversed {
-                        direction = Direction::ServerToClient;
-                        true
-                    } else {
-                        false
-                    }
-                })
-        })?;
-        Some((found.slot, direction))
+        self.index.find(hash, |slot| {
+            let slot = SlotId(slot);
+            let direction = self.get(slot)?.direction_of(key)?;
+            Some((slot, direction))
+        })
+    }
+
+    /// The first slot that may be the flow's, without a look at it.
+    #[inline]
+    pub(crate) fn find_slot(&self, hash: u64) -> Option<SlotId> {
+        self.index.find(hash, |slot| Some(SlotId(slot)))
+    }
+
+    /// Brings a session's first lines near. The sum tells nothing; it only keeps the reads from being left out.
+    #[inline]
+    pub(crate) fn touch(&self, slot: SlotId) -> u64 {
+        self.get(slot).map_or(0, Session::touch)
     }
 
     /// Adds a session under its key. The caller has made sure that the key is not in the table.
@@ -76,33 +80,34 @@ impl SessionTable {
             return Err(TableFull);
         }
         let hash = session.hash;
-        let slot = if let Some(slot) = self.free.pop() {
-            slot
-        } else {
-            let slot = SlotId(u32::try_from(self.slots.len()).map_err(|_| TableFull)?);
-            self.slots.push(None);
-            slot
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                *self.slots.get_mut(slot.0 as usize).ok_or(TableFull)? = Some(session);
+                slot
+            }
+            None => {
+                let slot = SlotId(u32::try_from(self.slots.len()).map_err(|_| TableFull)?);
+                self.slots.push(Some(session));
+                slot
+            }
         };
-        let place = self.slots.get_mut(slot.0 as usize).ok_or(TableFull)?;
-        *place = Some(session);
-        self.index
-            .insert_unique(hash, Indexed { hash, slot }, |entry| entry.hash);
+        self.index.insert(Entry::new(hash, slot.0));
         Ok(slot)
     }
 
     pub(crate) fn remove(&mut self, slot: SlotId) -> Option<Session> {
         let session = self.slots.get_mut(slot.0 as usize)?.take()?;
-        if let Ok(entry) = self.index.find_entry(session.hash, |entry| entry.slot == slot) {
-            entry.remove();
-        }
+        self.index.remove(Entry::new(session.hash, slot.0));
         self.free.push(slot);
         Some(session)
     }
 
+    #[inline]
     pub(crate) fn get(&self, slot: SlotId) -> Option<&Session> {
         self.slots.get(slot.0 as usize)?.as_ref()
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, slot: SlotId) -> Option<&mut Session> {
         self.slots.get_mut(slot.0 as usize)?.as_mut()
     }

@@ -124,6 +124,23 @@ impl TcpTracker {
         self.half(direction.reversed()).acked
     }
 
+    /// Moves an established connection along by a segment that changes nothing but what was sent and received.
+    /// `false`, and nothing moved: the segment is something else, and [`TcpTracker::segment`] has to judge it.
+    #[inline]
+    pub(crate) fn carry_on(&mut self, segment: &Tcp<'_>, direction: Direction) -> bool {
+        let flags = segment.flags;
+        let plain = flags.ack() && !flags.syn() && !flags.fin() && !flags.rst();
+        if !plain || self.state != TcpState::Established || self.one_sided() {
+            return false;
+        }
+        if !self.in_window(segment, direction) {
+            return false;
+        }
+        self.advance(segment, direction);
+        self.resync = None;
+        true
+    }
+
     /// Judges the next segment and moves the state along where it is accepted.
     pub(crate) fn segment(&mut self, segment: &Tcp<'_>, direction: Direction) -> Segment {
         let flags = segment.flags;

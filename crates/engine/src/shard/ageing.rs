@@ -142,6 +142,7 @@ impl Shard {
                 Some(Interception::Adopted(_)) => self.adopted = self.adopted.saturating_sub(1),
             }
             session.state = State::Discard;
+            session.settled_until = Timestamp::ZERO;
             session.dns_stream = None;
             session.closed_tls = None;
             session.name_finder = None;
@@ -153,7 +154,9 @@ impl Shard {
     pub(super) fn touch(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId) {
         let timeouts = &env.ruleset.policy().settings().session;
         if let Some(session) = self.sessions.get_mut(slot) {
-            session.deadline = now.saturating_add(session.timeout(timeouts));
+            let timeout = session.timeout(timeouts);
+            session.keep = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+            session.deadline = now.saturating_add(timeout);
             self.requeue(slot);
         }
     }

@@ -160,8 +160,12 @@ fn session(flow: u8, id: u64, now: Timestamp) -> Session {
     Session {
         key,
         hash: key.symmetric_hash(0),
+        mark: 0,
+        settled_until: Timestamp::ZERO,
         state: State::Open,
+        asks: Default::default(),
         deadline: now,
+        keep: 0,
         queued: Timestamp::MAX,
         decided: crate::session::DecidedUnder::default(),
         traffic: Default::default(),

@@ -93,6 +93,7 @@ pub(crate) enum Again {
 pub(crate) fn again(session: &mut Session, env: &Env<'_>, now: Timestamp, learnt: bool) -> Again {
     let policy = env.ruleset.policy();
     let tuple = session.key.tuple();
+    session.mark = env.mark();
     // What cannot be where it is any more is refused like a session between zones that no rule knows.
     let homeless = session.decided.policy != env.ruleset.generation() && !rezone(session, policy);
     let name = session.server_name.as_deref();

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use hickory_proto::rr::RecordType;
 use packet::DomainName;
 
+use super::MAX_QUESTIONS;
+
 /// Bytes of the header; the first question follows it.
 pub(crate) const HEADER_LEN: usize = 12;
 /// Record types that are handled by number.
@@ -75,6 +77,12 @@ impl Header {
             authorities: u16::from_be_bytes([n0, n1]),
             additionals: u16::from_be_bytes([r0, r1]),
         })
+    }
+
+    /// Whether a message with this header can be a standard query or the response to one, as far as the header tells.
+    #[inline]
+    pub fn is_of_standard_query(&self) -> bool {
+        self.flags.opcode() == 0 && self.questions <= u16::from(MAX_QUESTIONS)
     }
 
     /// Records claimed behind the questions.
