@@ -6,11 +6,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use cordon_benches::{Case, Meter, bare_walk, per_step};
 use engine::{
-    BURST, Env, Frame, Ingress, Outputs, Placement, Ruleset, Shard, ShardLimits, Sides, Verdict, fetch, place,
+    BURST, Env, Frame, Ingress, Outputs, Ruleset, Shard, ShardLimits, Sides, Verdict, fetch,
 };
 use inspect::domains::DomainSetBuilder;
 use packet::{
-    Checksums, FragmentLimits, LinkType, Timestamp, Wire,
+    Checksums, FragmentLimits, LinkType, Outline, Timestamp, Wire,
     build::{Ends, ethernet_udp},
     parse,
 };
@@ -24,7 +24,7 @@ const WIRE: Wire = Wire(0);
 const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 fn main() {
     let meter = Meter::start();
-    for flows in [10_000, 100_000] {
+    for flows in [10_000, 100_000, 1_000_000] {
         journey(&meter, flows);
     }
 }
@@ -45,11 +45,14 @@ fn journey(meter: &Meter, flows: u32) {
         adopted: 0,
         fragments: FragmentLimits::default(),
     };
-    let (mut fresh_out, mut aged_out, mut known_out) = Default::default();
+    let (mut fresh_out, mut aged_out, mut known_out, mut young_out) = Default::default();
     let mut aged = Shard::new(limits);
     let mut now = START;
     let mut known = Shard::new(limits);
-    walk(&env, START, &frames, &mut known, &mut known_out);
+    // Until the applications are known, or given up.
+    for _ in 0..10 {
+        walk(&env, START, &frames, &mut known, &mut known_out);
+    }
     meter.compare(
         &format!(
             "One frame of each of {flows} flows: Ethernet, IPv4, UDP, 60 bytes; one rule, inspection on"
@@ -60,6 +63,13 @@ fn journey(meter: &Meter, flows: u32) {
             Case::new("established", || {
                 per_step(frames.len(), || {
                     walk(&env, START, &frames, &mut known, &mut known_out);
+                })
+            }),
+            Case::new("established, its application still asked for", || {
+                let mut young = Shard::new(limits);
+                walk(&env, START, &frames, &mut young, &mut young_out);
+                per_step(frames.len(), || {
+                    walk(&env, START, &frames, &mut young, &mut young_out);
                 })
             }),
             Case::new("session set-up", || {
@@ -81,35 +91,43 @@ fn journey(meter: &Meter, flows: u32) {
     );
 }
 
-/// The whole way of every frame through the engine, a burst at a time.
+/// The whole way of every frame through the engine, a burst at a time, as ports do it.
 #[inline(never)]
 fn walk(env: &Env<'_>, now: Timestamp, frames: &[Vec<u8>], shard: &mut Shard, out: &mut Outputs) {
-    let mut burst = Vec::with_capacity(BURST);
+    let mut outlines = [None; BURST];
     for (frames, first) in frames.chunks(BURST).zip((1..).step_by(BURST)) {
-        for (bytes, number) in frames.iter().zip(first..) {
-            let packet =
-                parse(LinkType::Ethernet, bytes, bytes.len(), Checksums::Ignore).expect("built right");
-            let Placement::Flow(_, flow) = place(&packet, WIRE, 0) else {
-                panic!("built right");
-            };
-            let frame = Frame {
-                number,
-                first_number: number,
-                frames: 1,
-                stamp: now,
-                ingress: Ingress::Wire(WIRE),
-                original_bytes: bytes.len() as u64,
-                packet,
-            };
-            burst.push((frame, flow));
+        for (bytes, outline) in frames.iter().zip(&mut outlines) {
+            *outline = Outline::of_ethernet(bytes, bytes.len(), WIRE, 0);
         }
-        fetch(burst.iter().map(|(_, flow)| (&*shard, flow)));
-        for (frame, flow) in burst.drain(..) {
-            let verdict = shard.packet(env, now, &frame, &flow, out);
+        fetch(outlines.iter().flatten().map(|outline| (&*shard, outline)));
+        for ((bytes, outline), number) in frames.iter().zip(&outlines).zip(first..) {
+            let outline = outline.as_ref().expect("built right");
+            let verdict = shard
+                .established(env, now, outline, bytes, bytes.len() as u64)
+                .unwrap_or_else(|| long_way(env, now, (bytes, number, outline), shard, out));
             assert!(matches!(verdict, Verdict::Forward(_)), "{verdict:?}");
         }
     }
     out.clear();
+}
+
+fn long_way(
+    env: &Env<'_>,
+    now: Timestamp,
+    (bytes, number, outline): (&[u8], u64, &Outline),
+    shard: &mut Shard,
+    out: &mut Outputs,
+) -> Verdict {
+    let frame = Frame {
+        number,
+        first_number: number,
+        frames: 1,
+        stamp: now,
+        ingress: Ingress::Wire(WIRE),
+        original_bytes: bytes.len() as u64,
+        packet: parse(LinkType::Ethernet, bytes, bytes.len(), Checksums::Ignore).expect("built right"),
+    };
+    shard.packet(env, now, &frame, &outline.into(), out)
 }
 
 fn frame(number: u32) -> Vec<u8> {

@@ -6,18 +6,20 @@
 
 use std::hint::black_box;
 
-use crate::{FlowRef, Shard};
+use packet::Outline;
+
+use crate::Shard;
 
 /// How many packets are looked ahead at a time: enough for memory to be busy, few enough for the nearest cache.
 pub const BURST: usize = 32;
 
-/// Brings near what the packets of these flows will need. At most [`BURST`] are looked at.
+/// Brings near what the packets with these outlines will need. At most [`BURST`] are looked at.
 ///
 /// It changes nothing and promises nothing: a session may be gone when its packet comes.
-pub fn fetch<'s>(flows: impl IntoIterator<Item = (&'s Shard, &'s FlowRef)>) {
+pub fn fetch<'s>(outlines: impl IntoIterator<Item = (&'s Shard, &'s Outline)>) {
     let mut places = [None; BURST];
-    for (place, (shard, flow)) in places.iter_mut().zip(flows) {
-        *place = shard.place_of(flow).map(|slot| (shard, slot));
+    for (place, (shard, outline)) in places.iter_mut().zip(outlines) {
+        *place = shard.place_of(outline.hash()).map(|slot| (shard, slot));
     }
     // What is read tells nothing. It is added up only so that it is read.
     let sum = places.iter().flatten().fold(0_u64, |sum, (shard, slot)| {

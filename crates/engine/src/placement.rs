@@ -4,7 +4,7 @@
 //! cordon does never depends on how many there are.
 
 use packet::{
-    FlowKey, FlowTuple, Icmp, IcmpMessage, MAX_TUNNEL_DEPTH, Network, Packet, Transport, TunnelId, Wire,
+    FlowKey, FlowTuple, Icmp, IcmpMessage, MAX_TUNNEL_DEPTH, Network, Outline, Packet, Transport, TunnelId, Wire,
     fragment_hash,
 };
 
@@ -20,6 +20,12 @@ pub struct ShardId(u8);
 impl ShardId {
     /// The shard that counts what belongs to no flow.
     pub const FIRST: Self = Self(0);
+
+    /// The shard of a flow that a frame's outline names.
+    #[inline]
+    pub fn of(outline: &Outline) -> Self {
+        Self::from_hash(outline.hash())
+    }
 
     /// The shard that a hash falls into: its top six bits.
     fn from_hash(hash: u64) -> Self {
@@ -57,6 +63,17 @@ pub struct FlowRef {
     pub(crate) quoted: Option<(FlowKey, u64)>,
     /// Another packet is inside, to be judged by itself once this one may pass.
     pub(crate) carries: bool,
+}
+
+impl From<&Outline> for FlowRef {
+    fn from(outline: &Outline) -> Self {
+        Self {
+            key: *outline.key(),
+            hash: outline.hash(),
+            quoted: None,
+            carries: false,
+        }
+    }
 }
 
 /// Finds the place of a packet on `wire`. `seed` keys the hash.

@@ -149,7 +149,8 @@ impl Shard {
         verdict
     }
 
-    /// Takes a packet of a flow that this shard owns.
+    /// Takes a packet of a flow that this shard owns. Where its frame has an outline, ask
+    /// [`Shard::established`] first.
     ///
     /// Where it carries another, and may pass, it is not counted yet: the caller has that one judged too
     /// ([`crate::inside`] hands it out), by the shard that owns it. The frame crosses where all of them may.
@@ -161,16 +162,9 @@ impl Shard {
         flow: &FlowRef,
         out: &mut Outputs,
     ) -> Verdict {
-        let found = self.sessions.find(flow.hash, &flow.key);
-        if let Some(found) = found
-            && let Some(egress) = self.established(env, now, frame, flow, found)
-        {
-            self.counters.forwarded += frame.frames;
-            return Verdict::Forward(egress);
-        }
         out.caused_by(frame.number, frame.layer(), frame.stamp);
         let verdict = self
-            .journey(env, now, frame, flow, found, out)
+            .journey(env, now, frame, flow, out)
             .unwrap_or_else(Verdict::Drop);
         let goes_on_inside = flow.carries && matches!(verdict, Verdict::Forward(_));
         if !goes_on_inside {
@@ -179,10 +173,10 @@ impl Shard {
         verdict
     }
 
-    /// Where the session of a flow may lie.
+    /// Where the session of a flow with this hash may lie.
     #[inline]
-    pub(crate) fn place_of(&self, flow: &FlowRef) -> Option<SlotId> {
-        self.sessions.find_slot(flow.hash)
+    pub(crate) fn place_of(&self, hash: u64) -> Option<SlotId> {
+        self.sessions.find_slot(hash)
     }
 
     /// Brings the session that lies there near; see [`crate::fetch()`].
@@ -191,14 +185,13 @@ impl Shard {
         self.sessions.touch(slot)
     }
 
-    /// The stages in order. `found` is the session of the packet's own key.
+    /// The stages in order.
     fn journey(
         &mut self,
         env: &Env<'_>,
         now: Timestamp,
         frame: &Frame<'_>,
         flow: &FlowRef,
-        mut found: Option<(SlotId, Direction)>,
         out: &mut Outputs,
     ) -> Result<Verdict, DropReason> {
         // 1. May it cross the wire at all?
@@ -216,6 +209,7 @@ impl Shard {
         {
             return Ok(self.icmp_error(slot, quoted, frame, now));
         }
+        let mut found = self.sessions.find(flow.hash, &flow.key);
         if let Some((slot, _)) = found {
             self.unsettle(slot);
         }

@@ -38,17 +38,22 @@ impl FlowTuple {
 /// A directed five-tuple on one wire and VLAN, and in one tunnel or none, packed for comparing and hashing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey {
-    src: u128,
-    dst: u128,
-    ports: [u16; 2],
-    vlans: VlanTags,
-    tunnel: TunnelId,
-    wire: Wire,
-    protocol: IpProtocol,
-    v6: bool,
+    pub(crate) src: u128,
+    pub(crate) dst: u128,
+    pub(crate) ports: [u16; 2],
+    pub(crate) vlans: VlanTags,
+    pub(crate) tunnel: TunnelId,
+    pub(crate) wire: Wire,
+    pub(crate) protocol: IpProtocol,
+    pub(crate) v6: bool,
 }
 
 impl FlowKey {
+    /// Source and destination port.
+    pub(crate) fn ports(&self) -> [u16; 2] {
+        self.ports
+    }
+
     /// The key of `tuple` on `wire`, inside `vlans`, in no tunnel.
     pub fn new(wire: Wire, vlans: VlanTags, tuple: &FlowTuple) -> Self {
         Self {
@@ -123,6 +128,7 @@ impl FlowKey {
     ///
     /// Its top bits choose the shard, its low bits the bucket. `seed` is drawn at start when live
     /// (an attacker must not be able to aim at one bucket) and fixed in replay.
+    #[inline]
     pub fn symmetric_hash(&self, seed: u64) -> u64 {
         let [sport, dport] = self.ports;
         let a = endpoint(self.src, sport, seed);
@@ -143,6 +149,7 @@ impl FlowKey {
 /// An odd constant with bits spread evenly (the golden ratio's).
 pub(crate) const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
+#[inline]
 fn endpoint(address: u128, port: u16, seed: u64) -> u64 {
     let low = low_half(address);
     let high = low_half(address >> 64);
@@ -153,11 +160,13 @@ fn endpoint(address: u128, port: u16, seed: u64) -> u64 {
 }
 
 /// 64 x 64 to 128 bit multiply, both halves folded into one.
+#[inline]
 pub(crate) fn fold(a: u64, b: u64) -> u64 {
     let wide = u128::from(a).wrapping_mul(u128::from(b));
     low_half(wide) ^ low_half(wide >> 64)
 }
 
+#[inline]
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the low half is what is asked for"

@@ -12,6 +12,7 @@ mod domain_name;
 mod flow_key;
 mod link;
 mod malformed;
+mod outline;
 mod packet;
 mod parse;
 mod protocol;
@@ -25,6 +26,7 @@ pub use domain_name::{DomainName, InvalidName};
 pub use flow_key::{FlowKey, FlowTuple};
 pub use link::{LinkType, MacAddr, VlanTags, Wire};
 pub use malformed::Malformed;
+pub use outline::Outline;
 pub use packet::{
     Checksums, FragmentInfo, Icmp, IcmpMessage, Ip, Link, Network, Packet, Tcp, TcpFlags, Transport, Udp,
     crosses_always,

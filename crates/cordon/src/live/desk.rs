@@ -7,13 +7,13 @@ use std::sync::{Arc, atomic::Ordering};
 
 use arc_swap::{ArcSwap, Cache};
 use engine::{
-    Counters, DropReason, Env, FragmentNote, Frame, Ingress, Outputs, Placement, RuleCounts, Ruleset, SHARDS,
-    SessionState, Shard, ShardId, ShardLimits, Verdict, inside, place,
+    BURST, Counters, DropReason, Env, FragmentNote, Frame, Ingress, Outputs, Placement, RuleCounts, Ruleset,
+    SHARDS, SessionState, Shard, ShardId, ShardLimits, Verdict, fetch, inside, place,
 };
 use logs::Record;
-use packet::{Checksums, Datagram, LinkType, Packet, Timestamp, Wire, build::Unfinished, parse};
+use packet::{Checksums, Datagram, LinkType, Outline, Packet, Timestamp, Wire, build::Unfinished, parse};
 use policy::{InterfaceId, Symbol, Symbols};
-use ports::live::{Burst, ChecksumState, Gso, GsoKind, Offload, Sender, Waker};
+use ports::live::{Burst, ChecksumState, Gso, GsoKind, LiveFrame, Offload, Sender, Waker};
 
 use super::{
     handoff::{Arrival, Copied, Handoff, Parcel},
@@ -170,19 +170,69 @@ impl Desk {
         let Some(wire) = self.wires.get(ingress.index()).copied().flatten() else {
             return;
         };
-        for frame in burst.iter() {
-            let number = self.next_number();
-            let arrival = Arrival {
-                wire,
-                ingress: Ingress::Interface(ingress),
-                number,
-                stamp: now,
-                original_len: frame.original_len,
-                depth: 0,
+        for start in (0..burst.len()).step_by(BURST) {
+            let frames = || {
+                (start..burst.len())
+                    .take(BURST)
+                    .filter_map(|place| burst.get(place))
             };
-            self.take(&env, now, arrival, frame.bytes, frame.offload);
+            let mut outlines = [None; BURST];
+            for (outline, frame) in outlines.iter_mut().zip(frames()) {
+                *outline = self.outline(wire, &frame);
+            }
+            fetch(outlines.iter().flatten().filter_map(|outline| {
+                let shard = self.shards.get(ShardId::of(outline).index())?;
+                Some((shard, outline))
+            }));
+            for (outline, frame) in outlines.iter().zip(frames()) {
+                let number = self.next_number();
+                if let Some(outline) = outline
+                    && self.pass_established(&env, now, outline, &frame)
+                {
+                    continue;
+                }
+                let arrival = Arrival {
+                    wire,
+                    ingress: Ingress::Interface(ingress),
+                    number,
+                    stamp: now,
+                    original_len: frame.original_len,
+                    depth: 0,
+                };
+                self.take(&env, now, arrival, frame.bytes, frame.offload);
+            }
         }
         self.settle();
+    }
+
+    /// What is enough to find the session of most frames. What is to be verified has to be parsed.
+    fn outline(&self, wire: Wire, frame: &LiveFrame<'_>) -> Option<Outline> {
+        match frame.offload.checksum {
+            ChecksumState::Unverified => None,
+            ChecksumState::Unfinished { .. } | ChecksumState::Verified => {
+                Outline::of_ethernet(frame.bytes, frame.original_len as usize, wire, self.seed)
+            }
+        }
+    }
+
+    /// Sends a frame on whose session needs nothing more; `false`, and nothing was done, where it does. (A shard of
+    /// another worker has no sessions here.)
+    fn pass_established(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        outline: &Outline,
+        frame: &LiveFrame<'_>,
+    ) -> bool {
+        let (bytes, offload) = (frame.bytes, frame.offload);
+        let shard = self.shards.get_mut(ShardId::of(outline).index());
+        let verdict = shard
+            .and_then(|shard| shard.established(env, now, outline, bytes, u64::from(frame.original_len)));
+        match verdict {
+            Some(verdict) => self.leave(verdict, Goods::Frame { bytes, offload }),
+            None => return false,
+        }
+        true
     }
 
     /// Takes what other workers have left here. `true`: there may be more.

@@ -9,19 +9,19 @@ mod parcel;
 
 use std::{
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use engine::{
-    Counters, DropReason, Env, FragmentNote, Outputs, Placement, Ruleset, SHARDS, Shard, ShardLimits, Sides,
-    Verdict, inside, place,
+    BURST, Counters, DropReason, Env, FlowRef, FragmentNote, Outputs, Placement, Ruleset, SHARDS,
+    Shard, ShardId, ShardLimits, Sides, Verdict, fetch, inside, place,
 };
-use packet::{Checksums, Datagram, Packet, Timestamp, Wire, parse};
+use packet::{Checksums, Datagram, LinkType, Outline, Packet, Timestamp, Wire, parse};
 use tags::TagStore;
 
-use self::parcel::{Errand, Parcel, frame_of};
+use self::parcel::{Errand, Parcel, Placed, What, frame_of};
 use super::tick::{Tick, TickFrame};
 
 /// Below this many frames a tick is run on the spot.
@@ -59,6 +59,25 @@ impl World {
         .map_err(DropReason::Malformed)
     }
 
+    /// Finds the place of a frame.
+    fn place(&self, tick: &Tick, frame: &TickFrame) -> Placed {
+        if frame.link_type == Some(LinkType::Ethernet)
+            && self.checksums == Checksums::Ignore
+            && let Some(outline) = Outline::of_ethernet(
+                tick.bytes(frame),
+                frame.original_len as usize,
+                self.wire,
+                self.seed,
+            )
+        {
+            return Placed::Outlined(outline);
+        }
+        Placed::Otherwise(match self.parse(tick, frame) {
+            Err(reason) => Placement::Refused(reason),
+            Ok(packet) => place(&packet, self.wire, self.seed),
+        })
+    }
+
     /// The packet that a parcel stands for.
     fn packet<'t>(&self, tick: &'t Tick, frame: &TickFrame, parcel: &'t Parcel) -> Option<Packet<'t>> {
         let mut packet = match &parcel.datagram {
@@ -82,9 +101,11 @@ pub(super) struct Outcome {
     pub(super) datagram: Option<Box<Datagram<FragmentNote>>>,
 }
 
-/// What one worker has done in a tick.
+/// What one worker owns, and what it has done in a tick. Only one thread has it at a time.
 #[derive(Debug, Default)]
 pub(super) struct Work {
+    /// Those of the shards that are the worker's, in order; see [`Crew::shard`].
+    shards: Vec<Shard>,
     errands: Vec<Errand>,
     /// What was found inside packets that may pass, with its place.
     insides: Vec<(Parcel, Placement)>,
@@ -93,12 +114,12 @@ pub(super) struct Work {
 }
 
 enum Job {
-    Place(Arc<Tick>, Range<usize>, Vec<Placement>),
+    Place(Arc<Tick>, Range<usize>, Vec<Placed>),
     Carry(Arc<Tick>, Work),
 }
 
 enum Done {
-    Placed(usize, Vec<Placement>),
+    Placed(usize, Vec<Placed>),
     Carried(usize, Work),
 }
 
@@ -117,11 +138,10 @@ pub(crate) struct WorkerLost;
 #[derive(Debug)]
 pub(super) struct Crew {
     world: Arc<World>,
-    shards: Arc<[Mutex<Shard>]>,
     workers: Vec<Worker>,
     done: Receiver<Done>,
     worker_count: usize,
-    placed: Vec<Vec<Placement>>,
+    placed: Vec<Vec<Placed>>,
     work: Vec<Work>,
     pub(super) frames_by_worker: Vec<u64>,
 }
@@ -129,37 +149,47 @@ pub(super) struct Crew {
 impl Crew {
     pub(super) fn new(world: World, worker_count: usize, limits: ShardLimits) -> std::io::Result<Self> {
         let world = Arc::new(world);
-        let shards: Arc<[Mutex<Shard>]> = (0..SHARDS).map(|_| Mutex::new(Shard::new(limits))).collect();
+        let mut work: Vec<Work> = (0..worker_count).map(|_| Work::default()).collect();
+        for shard in 0..SHARDS {
+            if let Some(work) = work.get_mut(shard % worker_count) {
+                work.shards.push(Shard::new(limits));
+            }
+        }
         let (done_sender, done) = unbounded();
         let mut workers = Vec::new();
         if worker_count > 1 {
             for number in 0..worker_count {
                 let (jobs, inbox) = unbounded();
-                let (world, shards, done) = (Arc::clone(&world), Arc::clone(&shards), done_sender.clone());
+                let (world, done) = (Arc::clone(&world), done_sender.clone());
                 let thread = thread::Builder::new()
                     .name(format!("worker-{number}"))
-                    .spawn(move || labour(number, &world, &shards, &inbox, &done))?;
+                    .spawn(move || labour(number, &world, worker_count, &inbox, &done))?;
                 workers.push(Worker { jobs, thread });
             }
         }
         Ok(Self {
             world,
-            shards,
             workers,
             done,
             worker_count,
             placed: (0..worker_count).map(|_| Vec::new()).collect(),
-            work: (0..worker_count).map(|_| Work::default()).collect(),
+            work,
             frames_by_worker: vec![0; worker_count],
         })
     }
 
     /// Ends what is due at the start of a tick.
-    pub(super) fn expire(&self, now: Timestamp, out: &mut Outputs) {
+    pub(super) fn expire(&mut self, now: Timestamp, out: &mut Outputs) {
         let env = self.world.env();
-        for shard in &*self.shards {
-            lock(shard).expire(&env, now, out);
+        for shard in self.work.iter_mut().flat_map(|work| &mut work.shards) {
+            shard.expire(&env, now, out);
         }
+    }
+
+    /// A shard, by its number.
+    fn shard(&mut self, shard: ShardId) -> Option<&mut Shard> {
+        let work = self.work.get_mut(shard.index() % self.worker_count)?;
+        work.shards.get_mut(shard.index() / self.worker_count)
     }
 
     /// Runs a tick in passes: place every frame and put fragments together, then let each shard take its packets
@@ -212,7 +242,7 @@ impl Crew {
     fn carry(&mut self, tick: &Arc<Tick>, alone: bool) -> Result<(), WorkerLost> {
         if alone {
             for work in &mut self.work {
-                carry_all(&self.world, &self.shards, tick, work);
+                carry_all(&self.world, self.worker_count, tick, work);
             }
             return Ok(());
         }
@@ -241,19 +271,20 @@ impl Crew {
     }
 
     /// Ends all sessions at the end of the captures. Returns how many frames are still held.
-    pub(super) fn finish(&self, now: Timestamp, out: &mut Outputs) -> u64 {
+    pub(super) fn finish(&mut self, now: Timestamp, out: &mut Outputs) -> u64 {
         let env = self.world.env();
-        self.shards
-            .iter()
-            .map(|shard| lock(shard).finish(&env, now, out))
+        self.work
+            .iter_mut()
+            .flat_map(|work| &mut work.shards)
+            .map(|shard| shard.finish(&env, now, out))
             .sum()
     }
 
     /// The sums over all shards.
     pub(super) fn counters(&self) -> Counters {
         let mut sum = Counters::default();
-        for shard in &*self.shards {
-            sum.add(lock(shard).counters());
+        for shard in self.work.iter().flat_map(|work| &work.shards) {
+            sum.add(shard.counters());
         }
         sum
     }
@@ -269,7 +300,7 @@ impl Drop for Crew {
     }
 }
 
-fn labour(number: usize, world: &World, shards: &[Mutex<Shard>], inbox: &Receiver<Job>, done: &Sender<Done>) {
+fn labour(number: usize, world: &World, workers: usize, inbox: &Receiver<Job>, done: &Sender<Done>) {
     for job in inbox {
         let answer = match job {
             Job::Place(tick, range, mut placed) => {
@@ -277,7 +308,7 @@ fn labour(number: usize, world: &World, shards: &[Mutex<Shard>], inbox: &Receive
                 Done::Placed(number, placed)
             }
             Job::Carry(tick, mut work) => {
-                carry_all(world, shards, &tick, &mut work);
+                carry_all(world, workers, &tick, &mut work);
                 Done::Carried(number, work)
             }
         };
@@ -287,54 +318,82 @@ fn labour(number: usize, world: &World, shards: &[Mutex<Shard>], inbox: &Receive
     }
 }
 
-fn place_all(world: &World, tick: &Tick, range: Range<usize>, placed: &mut Vec<Placement>) {
-    placed.extend(tick.frames.get(range).unwrap_or_default().iter().map(
-        |frame| match world.parse(tick, frame) {
-            Err(reason) => Placement::Refused(reason),
-            Ok(packet) => place(&packet, world.wire, world.seed),
-        },
-    ));
+fn place_all(world: &World, tick: &Tick, range: Range<usize>, placed: &mut Vec<Placed>) {
+    let frames = tick.frames.get(range).unwrap_or_default();
+    placed.extend(frames.iter().map(|frame| world.place(tick, frame)));
 }
 
-fn carry_all(world: &World, shards: &[Mutex<Shard>], tick: &Tick, work: &mut Work) {
-    let env = world.env();
-    for errand in work.errands.drain(..) {
-        let Errand { parcel, shard, flow } = errand;
-        let (Some(frame), Some(shard)) = (tick.frames.get(parcel.index), shards.get(shard.index())) else {
-            continue;
-        };
-        // It was parsed when it was placed; parsing again is cheaper than carrying the result over.
-        let Some(packet) = world.packet(tick, frame, &parcel) else {
-            continue;
-        };
-        let frame_in = frame_of(frame, &parcel, packet);
-        let verdict = lock(shard).packet(&env, frame.now, &frame_in, &flow, &mut work.outputs);
-        let found = inside(&env, &frame_in, &flow, verdict, world.seed).map(|inner| {
-            let placement = place(&inner.packet, world.wire, world.seed);
-            (inner.ingress, placement)
-        });
-        match found {
-            Some((ingress, placement)) => {
-                let depth = parcel.depth.saturating_add(1);
-                work.insides.push((
-                    Parcel {
-                        depth,
-                        ingress,
-                        ..parcel
-                    },
-                    placement,
-                ));
-            }
-            None => work.outcomes.push(Outcome {
-                index: parcel.index,
-                verdict,
-                datagram: parcel.datagram,
-            }),
+fn carry_all(world: &World, workers: usize, tick: &Tick, work: &mut Work) {
+    let mut errands = std::mem::take(&mut work.errands);
+    for burst in errands.chunks_mut(BURST) {
+        fetch(burst.iter().filter_map(|errand| {
+            let What::Outlined(outline) = &errand.what else {
+                return None;
+            };
+            Some((work.shards.get(errand.shard.index() / workers)?, outline))
+        }));
+        for errand in burst {
+            carry(world, workers, tick, work, errand);
         }
     }
+    errands.clear();
+    work.errands = errands;
 }
 
-/// A shard whose worker panicked is still whole: its methods leave it consistent, or the run ends anyway.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+/// Takes one packet through the engine.
+fn carry(world: &World, workers: usize, tick: &Tick, work: &mut Work, errand: &mut Errand) {
+    let env = world.env();
+    let Some(frame) = tick.frames.get(errand.index) else {
+        return;
+    };
+    let Some(shard) = work.shards.get_mut(errand.shard.index() / workers) else {
+        return;
+    };
+    let (flow, parcel) = match &mut errand.what {
+        What::Outlined(outline) => {
+            let (bytes, length) = (tick.bytes(frame), u64::from(frame.original_len));
+            if let Some(verdict) = shard.established(&env, frame.now, outline, bytes, length) {
+                work.outcomes.push(Outcome {
+                    index: errand.index,
+                    verdict,
+                    datagram: None,
+                });
+                return;
+            }
+            let parcel = Parcel::of_frame(errand.index, world.wire);
+            (FlowRef::from(&*outline), parcel)
+        }
+        What::Parsed(flow, parcel) => {
+            let datagram = parcel.datagram.take();
+            (*flow, Parcel { datagram, ..*parcel })
+        }
+    };
+    // It was parsed when it was placed; parsing again is cheaper than carrying the result over.
+    let Some(packet) = world.packet(tick, frame, &parcel) else {
+        return;
+    };
+    let frame_in = frame_of(frame, &parcel, packet);
+    let verdict = shard.packet(&env, frame.now, &frame_in, &flow, &mut work.outputs);
+    let found = inside(&env, &frame_in, &flow, verdict, world.seed).map(|inner| {
+        let placement = place(&inner.packet, world.wire, world.seed);
+        (inner.ingress, placement)
+    });
+    match found {
+        Some((ingress, placement)) => {
+            let depth = parcel.depth.saturating_add(1);
+            work.insides.push((
+                Parcel {
+                    depth,
+                    ingress,
+                    ..parcel
+                },
+                placement,
+            ));
+        }
+        None => work.outcomes.push(Outcome {
+            index: parcel.index,
+            verdict,
+            datagram: parcel.datagram,
+        }),
+    }
 }

@@ -2,15 +2,14 @@
 //!
 //! Whatever else a packet may be or bring (a first of anything, an end, a question of DNS) leaves everything as it
 //! was and takes the long way, where all is decided. So this path has no say in anything: it only knows what the long
-//! way would do, which a test holds it to.
+//! way would do, and a test holds it to that.
 
 use inspect::dns;
-use packet::{Link, Timestamp, Transport};
-use policy::InterfaceId;
+use packet::{Outline, Timestamp};
 
 use super::{SOURCE_TOLD_EVERY, Shard};
 use crate::{
-    Env, FlowRef, Frame,
+    Env, Verdict,
     session::{Direction, Recognition, Session, SlotId, State, TcpState},
     stages::decide,
 };
@@ -19,23 +18,20 @@ use crate::{
 const HANDSHAKE: u8 = 0x16;
 
 impl Shard {
-    /// Takes the packet of a settled session, and says by which interface it leaves. `None`, and nothing was
-    /// changed: it has to go the long way.
+    /// Takes a frame of a session of this shard that needs nothing more. `None`, and nothing was changed: parse it,
+    /// and take it by [`Shard::packet`].
     #[inline]
-    pub(super) fn established(
+    pub fn established(
         &mut self,
         env: &Env<'_>,
         now: Timestamp,
-        frame: &Frame<'_>,
-        flow: &FlowRef,
-        (slot, direction): (SlotId, Direction),
-    ) -> Option<InterfaceId> {
+        outline: &Outline,
+        frame: &[u8],
+        original_len: u64,
+    ) -> Option<Verdict> {
+        let (slot, direction) = self.sessions.find(outline.hash(), outline.key())?;
         let session = self.sessions.get_mut(slot)?;
-        let labelled = matches!(
-            frame.packet.link().ethertype,
-            Link::MPLS | Link::MPLS_MULTICAST
-        );
-        if now >= session.settled_until || flow.carries || flow.quoted.is_some() || labelled {
+        if now >= session.settled_until {
             return None;
         }
         let mark = env.mark();
@@ -45,33 +41,25 @@ impl Shard {
             }
             session.mark = mark;
         }
-        match &frame.packet.ip()?.transport {
-            Transport::Tcp(tcp) => {
-                if let Some(first) = tcp.payload.first()
+        match outline.tcp() {
+            Some(tcp) => {
+                if let Some(first) = outline.payload(frame).first()
                     && (!direction.pick(session.asks.heard)
                         || (direction == Direction::ClientToServer && *first == HANDSHAKE))
                 {
                     return None;
                 }
-                if !session.tcp.as_mut()?.carry_on(tcp, direction) {
+                if !session.tcp.as_mut()?.carry_on(&tcp, direction) {
                     return None;
                 }
             }
-            Transport::Udp(udp) => {
-                // Only what the stage for DNS would not read at all passes here.
-                let readable = |payload| {
-                    dns::Header::parse(payload).is_some_and(|header| header.is_of_standard_query())
-                };
-                if session.asks.dns && readable(udp.payload) {
-                    return None;
-                }
-            }
-            Transport::Icmp(_) | Transport::Other { .. } => {}
-            Transport::Fragment { .. } => return None,
+            None if session.asks.dns && may_be_dns(outline.payload(frame)) => return None,
+            None => {}
         }
-        session.count(direction, frame.original_bytes, now);
+        session.count(direction, original_len, now);
         session.deadline = Timestamp::from_nanos(now.as_nanos().saturating_add(session.keep));
-        Some(session.egress(direction))
+        self.counters.forwarded += 1;
+        Some(Verdict::Forward(session.egress(direction)))
     }
 
     /// A packet takes the long way: until it has come through, nobody takes the short one.
@@ -99,6 +87,11 @@ impl Shard {
             .until
             .min(session.source_told.saturating_add(SOURCE_TOLD_EVERY));
     }
+}
+
+/// Whether the stage for DNS would read a datagram's payload at all.
+fn may_be_dns(payload: &[u8]) -> bool {
+    dns::Header::parse(payload).is_some_and(|header| header.is_of_standard_query())
 }
 
 /// Whether nothing in a session is open any more that its packets could answer. `profile`: its rule asks for DNS.

@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 use crate::{
-    FragmentLimits, IcmpMessage, IpProtocol, Reassembler, TcpFlags, Timestamp, Transport, VlanTags, Wire,
+    FlowKey, FragmentLimits, IcmpMessage, IpProtocol, Outline, Reassembler, Tcp, TcpFlags, Timestamp, Transport, VlanTags, Wire,
     build::{self, Ends, Segment},
     crosses_always, fragment_hash,
 };
@@ -177,6 +177,44 @@ proptest! {
         let original = original.max(frame.len());
         if let Some(packet) = quick::parse(&frame, original) {
             prop_assert_eq!(Ok(packet), parse_thoroughly(LinkType::Ethernet, &frame, original));
+        }
+    }
+
+    /// Where a frame has an outline, the thorough way finds the same flow, payload and sequence numbers.
+    #[test]
+    fn an_outline_says_what_the_packet_says((frame, original) in any_frame(), wire in any::<u16>(), seed in any::<u64>()) {
+        let original = original.max(frame.len());
+        let (wire, thorough) = (Wire(wire), parse_thoroughly(LinkType::Ethernet, &frame, original));
+        let Some(outline) = Outline::of_ethernet(&frame, original, wire, seed) else {
+            // Only these have none.
+            let common = thorough.ok().is_some_and(|packet| {
+                packet.link().vlans.inner().is_none()
+                    && matches!(packet.link().ethertype, Link::IPV4 | Link::IPV6)
+                    && matches!(packet.ip().unwrap().transport, Transport::Tcp(_) | Transport::Udp(_))
+                    && quick::parse(&frame, original).is_some()
+                    && packet.encapsulation().is_none()
+            });
+            let tunnel_port = thorough.ok().and_then(|packet| packet.flow_tuple())
+                .is_some_and(|tuple| [2152, 4789, 6081, 8472].contains(&tuple.dport));
+            prop_assert!(!common || tunnel_port);
+            return Ok(());
+        };
+        let packet = thorough.unwrap();
+        let key = FlowKey::new(wire, packet.link().vlans, &packet.flow_tuple().unwrap());
+        prop_assert_eq!(outline.key(), &key);
+        prop_assert_eq!(outline.hash(), key.symmetric_hash(seed));
+        prop_assert_eq!(packet.inside(seed), Ok(None));
+        match packet.ip().unwrap().transport {
+            Transport::Tcp(tcp) => {
+                prop_assert_eq!(outline.payload(&frame), tcp.payload);
+                let bare = Tcp { window_scale: None, mss: None, options: &[], payload: &[], ..tcp };
+                prop_assert_eq!(outline.tcp(), Some(bare));
+            }
+            Transport::Udp(udp) => {
+                prop_assert_eq!(outline.payload(&frame), udp.payload);
+                prop_assert_eq!(outline.tcp(), None);
+            }
+            other => prop_assert!(false, "{:?}", other),
         }
     }
 

@@ -8,6 +8,8 @@ mod over_udp;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use over_udp::is_tunnel_port;
+
 use crate::{
     FlowKey, FlowTuple, Ip, IpProtocol, Link, LinkType, Malformed, Packet, Transport, Wire,
     flow_key::{MIX, fold},

@@ -13,13 +13,16 @@ const GTP_U: u16 = 2152;
 /// GTP-U extension headers of one packet; a packet with more is not looked into.
 const MAX_GTP_EXTENSIONS: usize = 8;
 
+/// Whether a datagram to this port may carry a tunnel.
+#[inline]
+pub(crate) fn is_tunnel_port(port: u16) -> bool {
+    matches!(port, VXLAN | VXLAN_BEFORE_IANA | GENEVE | GTP_U)
+}
+
 /// The tunnel header that the payload begins with, if the port and its bytes say so.
 #[inline]
 pub(super) fn header(udp: &Udp<'_>) -> Option<Header> {
-    match udp.dport {
-        VXLAN | VXLAN_BEFORE_IANA | GENEVE | GTP_U => known(udp),
-        _ => None,
-    }
+    if is_tunnel_port(udp.dport) { known(udp) } else { None }
 }
 
 #[inline(never)]

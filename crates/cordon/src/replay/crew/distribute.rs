@@ -1,74 +1,81 @@
 //! Between two passes: every packet to the worker that owns its shard, in order of the frames.
 
-use engine::{DropReason, FragmentNote, Frame, Ingress, Placement, ShardId, place};
+use std::sync::Arc;
+
+use engine::{DropReason, FragmentNote, Frame, Placement, ShardId, place};
 use packet::Datagram;
 
 use super::{
-    Crew, Outcome, Tick, lock,
-    parcel::{Errand, Parcel, frame_of},
+    Crew, Outcome, Tick,
+    parcel::{Errand, Parcel, Placed, What, frame_of},
 };
 
 impl Crew {
     /// Hands each packet to the worker that owns its shard. Frames that need no shard of a flow are done here.
     pub(super) fn distribute(&mut self, tick: &Tick) {
-        let env = self.world.env();
         let mut complete = Vec::new();
-        for (index, placed) in self.placed.iter().flatten().enumerate() {
-            let Some(frame) = tick.frames.get(index) else {
-                break;
-            };
+        let placed = std::mem::take(&mut self.placed);
+        for (index, placed) in placed.iter().flatten().enumerate() {
             let shard = match placed {
-                Placement::Flow(shard, _) | Placement::Fragment(shard) | Placement::Stateless(shard) => {
-                    *shard
-                }
-                Placement::Refused(_) => ShardId::FIRST,
+                Placed::Outlined(outline) => ShardId::of(outline),
+                Placed::Otherwise(
+                    Placement::Flow(shard, _) | Placement::Fragment(shard) | Placement::Stateless(shard),
+                ) => *shard,
+                Placed::Otherwise(Placement::Refused(_)) => ShardId::FIRST,
             };
             let owner = shard.index() % self.worker_count;
             if let Some(count) = self.frames_by_worker.get_mut(owner) {
                 *count += 1;
             }
-            let Some(work) = self.work.get_mut(owner) else {
-                continue;
-            };
-            let parcel = Parcel {
-                index,
-                depth: 0,
-                ingress: Ingress::Wire(self.world.wire),
-                datagram: None,
-            };
-            match *placed {
-                Placement::Flow(shard, flow) => work.errands.push(Errand { parcel, shard, flow }),
-                Placement::Refused(reason) => {
-                    if let Some(shard) = self.shards.get(shard.index()) {
-                        lock(shard).refuse_frames(reason, 1);
-                    }
-                }
-                Placement::Stateless(shard) => {
-                    let (Some(shard), Ok(packet)) =
-                        (self.shards.get(shard.index()), self.world.parse(tick, frame))
-                    else {
-                        continue;
-                    };
-                    let verdict = lock(shard).stateless(&env, &frame_of(frame, &parcel, packet));
-                    work.outcomes.push(Outcome {
-                        index,
-                        verdict,
-                        datagram: None,
-                    });
-                }
-                Placement::Fragment(shard) => {
-                    let (Some(shard), Ok(packet)) =
-                        (self.shards.get(shard.index()), self.world.parse(tick, frame))
-                    else {
-                        continue;
-                    };
-                    let frame_in = frame_of(frame, &parcel, packet);
-                    let datagram = lock(shard).fragment(frame.now, self.world.wire, &frame_in);
-                    complete.extend(datagram.map(|datagram| (parcel, datagram)));
+            match placed {
+                Placed::Outlined(outline) => self.push(Errand {
+                    index,
+                    shard,
+                    what: What::Outlined(*outline),
+                }),
+                Placed::Otherwise(placement) => {
+                    let parcel = Parcel::of_frame(index, self.world.wire);
+                    complete.extend(self.distribute_parsed(tick, parcel, placement));
                 }
             }
         }
+        self.placed = placed;
         self.distribute_datagrams(complete);
+    }
+
+    /// Hands on a frame without an outline. `Some`: it is a fragment and completes its datagram.
+    fn distribute_parsed(
+        &mut self,
+        tick: &Tick,
+        parcel: Parcel,
+        placement: &Placement,
+    ) -> Option<(Parcel, Datagram<FragmentNote>)> {
+        match *placement {
+            Placement::Flow(shard, flow) => self.push(Errand::parsed(shard, flow, parcel)),
+            Placement::Refused(reason) => self.refuse(reason, 1),
+            Placement::Stateless(id) => {
+                let world = Arc::clone(&self.world);
+                let frame = tick.frames.get(parcel.index)?;
+                let packet = world.parse(tick, frame).ok()?;
+                let frame_in = frame_of(frame, &parcel, packet);
+                let verdict = self.shard(id)?.stateless(&world.env(), &frame_in);
+                let owner = id.index() % self.worker_count;
+                self.work.get_mut(owner)?.outcomes.push(Outcome {
+                    index: parcel.index,
+                    verdict,
+                    datagram: None,
+                });
+            }
+            Placement::Fragment(id) => {
+                let world = Arc::clone(&self.world);
+                let frame = tick.frames.get(parcel.index)?;
+                let packet = world.parse(tick, frame).ok()?;
+                let frame_in = frame_of(frame, &parcel, packet);
+                let datagram = self.shard(id)?.fragment(frame.now, world.wire, &frame_in)?;
+                return Some((parcel, datagram));
+            }
+        }
+        None
     }
 
     /// Hands on what was found inside packets in the last pass; `false` where nothing was.
@@ -85,7 +92,7 @@ impl Crew {
         let mut complete = Vec::new();
         for (parcel, placement) in insides {
             match placement {
-                Placement::Flow(shard, flow) => self.push(Errand { parcel, shard, flow }),
+                Placement::Flow(shard, flow) => self.push(Errand::parsed(shard, flow, parcel)),
                 Placement::Fragment(shard) => {
                     complete.extend(self.fragment_inside(tick, parcel, shard));
                 }
@@ -100,19 +107,19 @@ impl Crew {
 
     /// Takes a fragment that came inside a tunnel. `Some`: it completes its datagram.
     fn fragment_inside(
-        &self,
+        &mut self,
         tick: &Tick,
         mut parcel: Parcel,
         shard: ShardId,
     ) -> Option<(Parcel, Datagram<FragmentNote>)> {
+        let world = Arc::clone(&self.world);
         let frame = tick.frames.get(parcel.index)?;
-        let mut shard = lock(self.shards.get(shard.index())?);
         let fragments = parcel
             .datagram
             .as_mut()
             .map(|datagram| std::mem::take(&mut datagram.fragments));
         let parts = FragmentNote::frames_of(fragments.unwrap_or_default());
-        let packet = self.world.packet(tick, frame, &parcel)?;
+        let packet = world.packet(tick, frame, &parcel)?;
         let frame_in = Frame {
             original_bytes: parts
                 .iter()
@@ -121,7 +128,9 @@ impl Crew {
                 .max(u64::from(frame.original_len)),
             ..frame_of(frame, &parcel, packet)
         };
-        let complete = shard.fragment_with_parts(frame.now, self.world.wire, &frame_in, parts)?;
+        let complete = self
+            .shard(shard)?
+            .fragment_with_parts(frame.now, world.wire, &frame_in, parts)?;
         Some((parcel, complete))
     }
 
@@ -144,12 +153,12 @@ impl Crew {
                 ..parcel
             };
             match placed {
-                Ok((shard, flow)) => self.push(Errand { parcel, shard, flow }),
+                Ok((shard, flow)) => self.push(Errand::parsed(shard, flow, parcel)),
                 Err(reason) => self.refuse(reason, parcel.frames()),
             }
         }
         for work in &mut self.work {
-            work.errands.sort_by_key(|errand| errand.parcel.index);
+            work.errands.sort_by_key(|errand| errand.index);
         }
     }
 
@@ -159,9 +168,9 @@ impl Crew {
         }
     }
 
-    fn refuse(&self, reason: DropReason, frames: u64) {
-        if let Some(shard) = self.shards.first() {
-            lock(shard).refuse_frames(reason, frames);
+    fn refuse(&mut self, reason: DropReason, frames: u64) {
+        if let Some(shard) = self.shard(ShardId::FIRST) {
+            shard.refuse_frames(reason, frames);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Packets on their way to a shard.
 
-use engine::{FlowRef, FragmentNote, Frame, Ingress, ShardId};
-use packet::{Datagram, Packet};
+use engine::{FlowRef, FragmentNote, Frame, Ingress, Placement, ShardId};
+use packet::{Datagram, Outline, Packet, Wire};
 
 use super::TickFrame;
 
@@ -17,6 +17,16 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
+    /// A frame's own packet.
+    pub(super) fn of_frame(index: usize, wire: Wire) -> Self {
+        Self {
+            index,
+            depth: 0,
+            ingress: Ingress::Wire(wire),
+            datagram: None,
+        }
+    }
+
     /// How many frames brought it.
     pub(super) fn frames(&self) -> u64 {
         self.datagram.as_ref().map_or(1, |datagram| {
@@ -25,12 +35,41 @@ impl Parcel {
     }
 }
 
+/// Where a frame belongs, as the first look at it tells.
+#[derive(Debug)]
+pub(super) enum Placed {
+    /// To the shard of its flow.
+    Outlined(Outline),
+    /// It has no outline.
+    Otherwise(Placement),
+}
+
 /// One packet for one shard.
 #[derive(Debug)]
 pub(super) struct Errand {
-    pub(super) parcel: Parcel,
+    /// The frame's index in its tick.
+    pub(super) index: usize,
     pub(super) shard: ShardId,
-    pub(super) flow: FlowRef,
+    pub(super) what: What,
+}
+
+/// A packet, as far as it is known before it is judged.
+#[derive(Debug)]
+pub(super) enum What {
+    /// A frame's own, not parsed yet.
+    Outlined(Outline),
+    /// Any other.
+    Parsed(FlowRef, Parcel),
+}
+
+impl Errand {
+    pub(super) fn parsed(shard: ShardId, flow: FlowRef, parcel: Parcel) -> Self {
+        Self {
+            index: parcel.index,
+            shard,
+            what: What::Parsed(flow, parcel),
+        }
+    }
 }
 
 /// What the engine is told of a packet.
