@@ -173,6 +173,12 @@ impl Shard {
         verdict
     }
 
+    /// Brings the index line of a flow with this hash near; see [`crate::fetch()`].
+    #[inline]
+    pub(crate) fn touch_index(&self, hash: u64) -> u64 {
+        self.sessions.touch_index(hash)
+    }
+
     /// Where the session of a flow with this hash may lie.
     #[inline]
     pub(crate) fn place_of(&self, hash: u64) -> Option<SlotId> {
@@ -374,7 +380,8 @@ impl Shard {
             last_packet: now,
             tcp: None,
             recognition,
-            detector: inspect::AppDetector::new(tuple.protocol),
+            detector: matches!(app, AppKnowledge::Unknown)
+                .then(|| Box::new(inspect::AppDetector::new(tuple.protocol))),
             detector_seq: [None; 2],
             id: frame.first_number,
             layer: frame.layer(),
@@ -395,7 +402,7 @@ impl Shard {
             carrier: flow.carries && decision.action.allows(),
             sinkholed_query: false,
             server_name: None,
-            name_finder: tcp.is_some().then(inspect::ServerNameFinder::default),
+            name_finder: tcp.is_some().then(Box::default),
             not_dns: false,
             answered_dns: false,
             dns_stream: None,

@@ -1,8 +1,9 @@
 //! From a flow's hash to the slot of its session.
 //!
 //! A flat array of eight-byte entries, eight to a cache line, filled to half at most and probed in order from where
-//! the hash points. What follows a removed entry closes the gap, so that there are no tombstones, nothing is ever
-//! rehashed, and the work of a probe stays what it is however long the firewall runs.
+//! the hash points. What follows a removed entry closes the gap, so that there are no tombstones and the work of a
+//! probe stays what it is however long the firewall runs. It grows with the sessions, so that few lie close together;
+//! but never at once: each entry that is added takes a few along from the array that has become too small.
 
 /// A part of a flow's hash, and its session's slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,34 +29,108 @@ impl Entry {
     }
 }
 
+/// Places at the start; a power of two, as ever after.
+const SMALLEST: usize = 64;
+/// Places of the old array that are emptied for each entry that is added to the new, which has room for one in two of
+/// the old one's places before it is too small itself.
+const EMPTIED_AT_ONCE: usize = 8;
+
 /// The entries of one shard's sessions.
 #[derive(Debug)]
 pub(super) struct Index {
-    entries: Box<[u64]>,
-    mask: usize,
+    places: Places,
+    len: usize,
+    /// The array before, while it still has entries: those of the places below are gone.
+    outgrown: Option<(Places, usize)>,
 }
 
 impl Index {
-    /// Room for `capacity` entries. The system gives the memory only where entries come to lie.
-    pub(super) fn new(capacity: usize) -> Self {
-        let places = capacity.saturating_mul(2).next_power_of_two().max(8);
+    pub(super) fn new() -> Self {
         Self {
-            entries: vec![0; places].into_boxed_slice(),
-            mask: places - 1,
+            places: Places::new(SMALLEST),
+            len: 0,
+            outgrown: None,
         }
+    }
+
+    /// Reads where the first entry with this hash would lie, whatever is there.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64) -> u64 {
+        let entry = Entry::new(hash, 0);
+        self.places.at(self.places.home(entry)).0
     }
 
     /// The first answer of `accept` to the slots whose flows have this hash, as far as an entry tells.
     #[inline]
     pub(super) fn find<T>(&self, hash: u64, mut accept: impl FnMut(u32) -> Option<T>) -> Option<T> {
-        let wanted = Entry::new(hash, 0).tag();
+        let wanted = Entry::new(hash, 0);
+        match (self.places.find(wanted, &mut accept), &self.outgrown) {
+            (None, Some((places, _))) => places.find(wanted, &mut accept),
+            (found, _) => found,
+        }
+    }
+
+    /// Adds an entry, which is not there yet.
+    pub(super) fn insert(&mut self, entry: Entry) {
+        self.empty_some();
+        if self.len >= self.places.0.len() / 2 {
+            let larger = Places::new(self.places.0.len().saturating_mul(2));
+            let outgrown = std::mem::replace(&mut self.places, larger);
+            self.outgrown = Some((outgrown, 0));
+        }
+        self.places.insert(entry);
+        self.len += 1;
+    }
+
+    /// Takes an entry out, if it is there.
+    pub(super) fn remove(&mut self, entry: Entry) {
+        let mut removed = self.places.remove(entry);
+        if let Some((places, _)) = &mut self.outgrown
+            && !removed
+        {
+            removed = places.remove(entry);
+        }
+        self.len -= usize::from(removed);
+    }
+
+    /// Moves some entries over from the array that was outgrown.
+    fn empty_some(&mut self) {
+        let Some((old, emptied)) = &mut self.outgrown else {
+            return;
+        };
+        for _ in 0..EMPTIED_AT_ONCE {
+            // What follows closes the gap: the place is looked at until nothing does.
+            while *emptied < old.0.len() && old.at(*emptied) != Entry::EMPTY {
+                let entry = old.at(*emptied);
+                old.remove(entry);
+                self.places.insert(entry);
+            }
+            *emptied += 1;
+        }
+        if *emptied >= old.0.len() {
+            self.outgrown = None;
+        }
+    }
+}
+
+/// One array; never more than half full, so that every probe ends.
+#[derive(Debug)]
+struct Places(Box<[u64]>);
+
+impl Places {
+    fn new(places: usize) -> Self {
+        Self(vec![0; places].into_boxed_slice())
+    }
+
+    #[inline]
+    fn find<T>(&self, wanted: Entry, accept: &mut impl FnMut(u32) -> Option<T>) -> Option<T> {
         let mut place = self.home(wanted);
         loop {
             let entry = self.at(place);
             if entry == Entry::EMPTY {
                 return None;
             }
-            if entry.tag() == wanted
+            if entry.tag() == wanted.tag()
                 && let Some(found) = accept(entry.slot())
             {
                 return Some(found);
@@ -64,21 +139,20 @@ impl Index {
         }
     }
 
-    /// Adds an entry. The caller keeps to the capacity, so that a free place is always found.
-    pub(super) fn insert(&mut self, entry: Entry) {
-        let mut place = self.home(entry.tag());
+    fn insert(&mut self, entry: Entry) {
+        let mut place = self.home(entry);
         while self.at(place) != Entry::EMPTY {
             place = self.after(place);
         }
         self.put(place, entry);
     }
 
-    /// Takes an entry out, and moves those behind it that would not be found over the gap.
-    pub(super) fn remove(&mut self, entry: Entry) {
-        let mut gap = self.home(entry.tag());
+    /// Takes an entry out, and moves those behind it that would not be found over the gap. `false`: it is not here.
+    fn remove(&mut self, entry: Entry) -> bool {
+        let mut gap = self.home(entry);
         while self.at(gap) != entry {
             if self.at(gap) == Entry::EMPTY {
-                return;
+                return false;
             }
             gap = self.after(gap);
         }
@@ -90,30 +164,38 @@ impl Index {
                 break;
             }
             // It may lie at its home or behind, up to where it is now: is the gap on that way?
-            let way = place.wrapping_sub(self.home(moving.tag())) & self.mask;
-            if way >= place.wrapping_sub(gap) & self.mask {
+            let way = place.wrapping_sub(self.home(moving)) & self.mask();
+            if way >= place.wrapping_sub(gap) & self.mask() {
                 self.put(gap, moving);
                 gap = place;
             }
         }
         self.put(gap, Entry::EMPTY);
+        true
     }
 
-    fn home(&self, tag: u32) -> usize {
-        tag as usize & self.mask
+    #[inline]
+    fn mask(&self) -> usize {
+        self.0.len().wrapping_sub(1)
     }
 
+    #[inline]
+    fn home(&self, entry: Entry) -> usize {
+        entry.tag() as usize & self.mask()
+    }
+
+    #[inline]
     fn after(&self, place: usize) -> usize {
-        (place + 1) & self.mask
+        (place + 1) & self.mask()
     }
 
     #[inline]
     fn at(&self, place: usize) -> Entry {
-        Entry(self.entries.get(place).copied().unwrap_or_default())
+        Entry(self.0.get(place).copied().unwrap_or_default())
     }
 
     fn put(&mut self, place: usize, entry: Entry) {
-        if let Some(old) = self.entries.get_mut(place) {
+        if let Some(old) = self.0.get_mut(place) {
             *old = entry.0;
         }
     }
@@ -127,25 +209,26 @@ mod tests {
 
     use super::*;
 
-    const CAPACITY: usize = 12;
-
     proptest! {
-        /// Hashes that crowd at both ends of the array, so that probes run into one another and over its end.
+        /// Hashes that crowd at both ends of the arrays, so that probes run into one another and over the end; enough
+        /// of them to grow twice.
         #[test]
         fn finds_what_a_map_holds(
             steps in proptest::collection::vec(
-                (any::<bool>(), 0..CAPACITY as u32, prop_oneof![0_u64..3, 29_u64..35]), 1..300),
+                (0_u8..10, 0_u32..160, prop_oneof![0_u64..5, 55_u64..75, 250_u64..260, any::<u64>()]), 1..900),
         ) {
-            let mut index = Index::new(CAPACITY);
+            let mut index = Index::new();
             let mut known: BTreeMap<u32, u64> = BTreeMap::new();
             for (adds, slot, hash) in steps {
-                if adds && !known.contains_key(&slot) {
+                if adds < 7 && !known.contains_key(&slot) {
                     index.insert(Entry::new(hash, slot));
                     known.insert(slot, hash);
                 } else if let Some(hash) = known.remove(&slot) {
                     index.remove(Entry::new(hash, slot));
                 }
-                for hash in 0..40 {
+                prop_assert_eq!(index.len, known.len());
+                prop_assert!(index.len * 2 <= index.places.0.len());
+                for hash in [hash, 3, 63, 255] {
                     let mut found = Vec::new();
                     let end = index.find(hash, |slot| {
                         found.push(slot);
@@ -153,13 +236,21 @@ mod tests {
                     });
                     prop_assert_eq!(end, None);
                     found.sort_unstable();
-                    let wanted: Vec<u32> =
-                        known.iter().filter(|(_, of)| **of == hash).map(|(slot, _)| *slot).collect();
+                    let low = |hash: u64| hash << 32;
+                    let wanted: Vec<u32> = known
+                        .iter()
+                        .filter(|(_, of)| low(**of) == low(hash))
+                        .map(|(slot, _)| *slot)
+                        .collect();
                     prop_assert_eq!(found, wanted);
                 }
             }
-            let left = index.entries.iter().filter(|entry| **entry != 0).count();
-            prop_assert_eq!(left, known.len());
+            for (slot, hash) in known {
+                prop_assert_eq!(index.find(hash, |found| (found == slot).then_some(())), Some(()));
+                index.remove(Entry::new(hash, slot));
+            }
+            let left = |places: &Places| places.0.iter().filter(|entry| **entry != 0).count();
+            prop_assert_eq!(left(&index.places) + index.outgrown.map_or(0, |(old, _)| left(&old)), 0);
         }
     }
 }

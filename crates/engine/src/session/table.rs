@@ -1,9 +1,8 @@
 //! The sessions of one shard: found by the key of either direction, kept in a slab that is reused.
 //!
 //! A packet waits for two places in memory: its line of the index, then its session. Whoever has several packets at
-//! hand asks for all the lines first ([`SessionTable::find_slot`]) and then for all the sessions
-//! ([`SessionTable::touch`]): so they are waited for together. Neither part ever moves: both have their room from
-//! the start, and take memory from the system only where sessions come to lie.
+//! hand asks for all the lines first, then for all the sessions, and waits for each kind once: [`crate::fetch()`].
+//! Sessions never move: the slab has its room from the start, and takes memory only where sessions come to lie.
 
 use packet::FlowKey;
 
@@ -35,7 +34,7 @@ impl SessionTable {
         // Where the system will not promise so much, the slab grows as it needs.
         drop(slots.try_reserve_exact(capacity));
         Self {
-            index: Index::new(capacity),
+            index: Index::new(),
             slots,
             free: Vec::new(),
             capacity,
@@ -62,13 +61,20 @@ impl SessionTable {
         })
     }
 
+    /// Brings the index line of a flow near. What is returned tells nothing; it only keeps the read from being left
+    /// out.
+    #[inline]
+    pub(crate) fn touch_index(&self, hash: u64) -> u64 {
+        self.index.touch(hash)
+    }
+
     /// The first slot that may be the flow's, without a look at it.
     #[inline]
     pub(crate) fn find_slot(&self, hash: u64) -> Option<SlotId> {
         self.index.find(hash, |slot| Some(SlotId(slot)))
     }
 
-    /// Brings a session's first lines near. The sum tells nothing; it only keeps the reads from being left out.
+    /// Brings a session's first lines near, as [`SessionTable::touch_index`] its index line.
     #[inline]
     pub(crate) fn touch(&self, slot: SlotId) -> u64 {
         self.get(slot).map_or(0, Session::touch)

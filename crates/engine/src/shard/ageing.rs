@@ -146,6 +146,7 @@ impl Shard {
             session.dns_stream = None;
             session.closed_tls = None;
             session.name_finder = None;
+            session.detector = None;
         }
         self.touch(env, now, slot);
     }

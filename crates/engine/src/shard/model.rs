@@ -172,7 +172,7 @@ fn session(flow: u8, id: u64, now: Timestamp) -> Session {
         last_packet: now,
         tcp: None,
         recognition: Recognition::NoPayload,
-        detector: inspect::AppDetector::new(IpProtocol::UDP),
+        detector: None,
         detector_seq: [None; 2],
         id,
         start: now,

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use packet::{DomainName, FlowKey, Timestamp, TunnelId};
 use policy::{AppKnowledge, Decision, Policy, Query, ZoneId};
-use tags::Context;
+use tags::{Context, TagSet};
 
 use crate::{
     Env,
-    session::{DecidedUnder, Recognition, Ruling, Session, State, Zones},
+    session::{DecidedUnder, EndTags, Recognition, Ruling, Session, State, Zones},
     stages::admit,
 };
 
@@ -34,8 +34,10 @@ pub(crate) fn read_tags(
         peer: client,
         server_name,
     };
-    let client_until = env.tags.lookup(now, client, of_client, &mut decided.src_tags);
-    let server_until = env.tags.lookup(now, server, of_server, &mut decided.dst_tags);
+    let (mut client_tags, mut server_tags) = (TagSet::new(), TagSet::new());
+    let client_until = env.tags.lookup(now, client, of_client, &mut client_tags);
+    let server_until = env.tags.lookup(now, server, of_server, &mut server_tags);
+    decided.tags = EndTags::new(client_tags, server_tags);
     decided.until = client_until.min(server_until);
     decided
 }
@@ -67,8 +69,8 @@ pub(crate) fn ask(
         tuple,
         app,
         category,
-        src_tags: &decided.src_tags,
-        dst_tags: &decided.dst_tags,
+        src_tags: decided.tags.of_client(),
+        dst_tags: decided.tags.of_server(),
     };
     if key.tunnel() == TunnelId::NONE {
         policy.decide(&query)
@@ -98,9 +100,7 @@ pub(crate) fn again(session: &mut Session, env: &Env<'_>, now: Timestamp, learnt
     let homeless = session.decided.policy != env.ruleset.generation() && !rezone(session, policy);
     let name = session.server_name.as_deref();
     let decided = read_tags(env, now, tuple.src, tuple.dst, name);
-    let same = decided.policy == session.decided.policy
-        && decided.src_tags == session.decided.src_tags
-        && decided.dst_tags == session.decided.dst_tags;
+    let same = decided.policy == session.decided.policy && decided.tags == session.decided.tags;
     if same && !learnt {
         session.decided = decided;
         return Again::Unchanged;

@@ -79,16 +79,21 @@ fn application(session: &mut Session, env: &Env<'_>, payload: &[u8], direction: 
         client: tuple.sport,
         server: tuple.dport,
     };
-    let found = session
-        .detector
-        .feed(ports, direction == Direction::ClientToServer, payload);
+    let Some(detector) = &mut session.detector else {
+        return false;
+    };
+    let found = detector.feed(ports, direction == Direction::ClientToServer, payload);
     session.recognition = match found {
         Found::Recognised(application) => Recognition::Settled(env.ruleset.app(application)),
         Found::NeedMore => Recognition::Looking,
         Found::Unknown if tuple.protocol == IpProtocol::TCP => Recognition::Settled(AppId::UNKNOWN_TCP),
         Found::Unknown => Recognition::Settled(AppId::UNKNOWN_UDP),
     };
-    matches!(session.recognition, Recognition::Settled(_))
+    let settled = matches!(session.recognition, Recognition::Settled(_));
+    if settled {
+        session.detector = None;
+    }
+    settled
 }
 
 fn server_name(

@@ -421,6 +421,13 @@ impl Lab {
         );
     }
 
+    /// As [`Lab::heal`], whether it is tagged or not.
+    pub(crate) fn try_heal(&mut self, host: &str) {
+        let tag = self.tags.names().intern(TAG).unwrap();
+        let subject: Subject = host.parse().unwrap();
+        self.tags.unregister(self.now, &subject, tag);
+    }
+
     /// The records since this was last asked, whole.
     pub(crate) fn records(&mut self) -> Vec<Value> {
         let view = View {
@@ -439,6 +446,11 @@ impl Lab {
     /// The records since this was last asked, in short.
     pub(crate) fn told(&mut self) -> Vec<String> {
         self.records().iter().map(short).collect()
+    }
+
+    /// Everything that was counted, to compare.
+    pub(crate) fn counted(&self) -> String {
+        format!("{:?}", self.counters())
     }
 
     fn counters(&self) -> Counters {

@@ -15,5 +15,6 @@ mod lab;
 mod names;
 mod quarantine;
 mod refusal;
+mod short_way;
 mod table;
 mod tcp;
