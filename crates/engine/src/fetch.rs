@@ -23,14 +23,16 @@ pub fn fetch<'s>(outlines: impl IntoIterator<Item = (&'s Shard, &'s Outline)>) {
     let mut coming = [None; BURST];
     for (packet, (shard, outline)) in coming.iter_mut().zip(outlines) {
         read = read.wrapping_add(shard.touch_index(outline.hash()));
-        *packet = Some((shard, outline.hash()));
+        *packet = Some((shard, outline));
     }
     let mut places = [None; BURST];
-    for (place, (shard, hash)) in places.iter_mut().zip(coming.iter().flatten()) {
-        *place = shard.place_of(*hash).map(|slot| (shard, slot));
+    for (place, (shard, outline)) in places.iter_mut().zip(coming.iter().flatten()) {
+        *place = shard
+            .place_of(outline.hash())
+            .map(|slot| (shard, slot, outline.is_tcp()));
     }
-    for (shard, slot) in places.iter().flatten() {
-        read = read.wrapping_add(shard.touch_place(*slot));
+    for (shard, slot, tcp) in places.iter().flatten() {
+        read = read.wrapping_add(shard.touch_place(*slot, *tcp));
     }
     black_box(read);
 }

@@ -15,18 +15,18 @@ use std::time::Duration;
 
 use logs::SessionEndReason;
 use packet::{
-    Datagram, FragmentFault, FragmentLimits, IpProtocol, Network, Packet, Reassembler, Reassembly, Tcp,
-    Timestamp, Transport, Wire, crosses_always,
+    Datagram, FlowTuple, FragmentFault, FragmentLimits, IpProtocol, Network, Packet, Reassembler, Reassembly,
+    Tcp, Timestamp, Transport, Wire, crosses_always,
 };
-use policy::{Action, AppId, AppKnowledge, InterfaceId, NonSyn, WireSpec};
+use policy::{Action, AppId, AppKnowledge, InterfaceId, NonSyn, Policy, WireSpec};
 
 use crate::{
     Counters, DropReason, Env, FlowRef, FragmentNote, Frame, Ingress, Outputs, Scene, Verdict, records,
     session::{
-        Account, DeadlineQueue, Direction, Recognition, Ruling, Segment, Session, SessionTable, SlotId,
-        State, Zones,
+        Account, Asks, DeadlineQueue, Direction, Present, Recognition, Ruling, Segment, Session,
+        SessionTable, SlotId, State, Zones,
     },
-    stages::{admit, decide, decide::Again, dns, dns_tcp, naming, recognise, refuse, tcp, tls},
+    stages::{admit, admit::Ends, decide, decide::Again, dns, dns_tcp, naming, recognise, refuse, tcp, tls},
 };
 
 /// The bounds of one shard.
@@ -187,8 +187,8 @@ impl Shard {
 
     /// Brings the session that lies there near; see [`crate::fetch()`].
     #[inline]
-    pub(crate) fn touch_place(&self, slot: SlotId) -> u64 {
-        self.sessions.touch(slot)
+    pub(crate) fn touch_place(&self, slot: SlotId, tcp: bool) -> u64 {
+        self.sessions.touch(slot, tcp)
     }
 
     /// The stages in order.
@@ -341,19 +341,7 @@ impl Shard {
         };
         let tuple = key.tuple();
         let ends = admit::ends(policy, spec, env.sides, frame.ingress, &key, sender_is_client)?;
-        let sender = flow.key.tuple().src;
-        let sender_zone = direction.pick(ends.zones);
-        let [client_zone, server_zone] = ends.zones;
-        let (taggable, server_unproven) = match frame.packet.tunnel() {
-            None => (
-                ends.undecided || admit::source(policy, sender_zone, sender)?,
-                false,
-            ),
-            Some(_) => (
-                admit::proven_inside(policy, client_zone, tuple.src),
-                !admit::proven_inside(policy, server_zone, tuple.dst),
-            ),
-        };
+        let (taggable, server_unproven) = provenance(policy, frame, &ends, &tuple, direction)?;
 
         let mark = env.mark();
         let decided = decide::read_tags(env, now, tuple.src, tuple.dst, None);
@@ -371,9 +359,10 @@ impl Shard {
             mark,
             settled_until: Timestamp::ZERO,
             state: State::Open,
-            asks: Default::default(),
+            asks: Asks::default(),
             deadline: now,
             keep: 0,
+            present: Present::Yes,
             queued: Timestamp::MAX,
             decided,
             traffic: Default::default(),
@@ -628,18 +617,14 @@ impl Shard {
         } else {
             self.touch(env, now, slot);
         }
-        if let Some(verdict) = verdict {
-            return Ok(verdict);
-        }
-        match state {
-            State::Open if early => Ok(intercept::plain_syn(env, frame, egress, out)),
-            State::Open => {
-                self.settle(env, slot);
-                Ok(Verdict::Forward(egress))
-            }
-            State::Ended => Err(DropReason::SessionEnded),
-            State::Sinkholed => Err(DropReason::SinkholedSession),
-            State::Discard => Err(DropReason::PolicyDeny),
+        self.settle(env, slot);
+        match (verdict, state) {
+            (Some(verdict), _) => Ok(verdict),
+            (None, State::Open) if early => Ok(intercept::plain_syn(env, frame, egress, out)),
+            (None, State::Open) => Ok(Verdict::Forward(egress)),
+            (None, State::Ended) => Err(DropReason::SessionEnded),
+            (None, State::Sinkholed) => Err(DropReason::SinkholedSession),
+            (None, State::Discard) => Err(DropReason::PolicyDeny),
         }
     }
 
@@ -708,6 +693,28 @@ impl Shard {
         }
         Verdict::Drop(DropReason::PolicyDeny)
     }
+}
+
+/// Whether a new session's client may be tagged from where it was seen, and whether its server's address is only
+/// claimed; an error where the sender's zone drops strangers.
+fn provenance(
+    policy: &Policy,
+    frame: &Frame<'_>,
+    ends: &Ends,
+    tuple: &FlowTuple,
+    direction: Direction,
+) -> Result<(bool, bool), DropReason> {
+    let [client_zone, server_zone] = ends.zones;
+    if frame.packet.tunnel().is_some() {
+        return Ok((
+            admit::proven_inside(policy, client_zone, tuple.src),
+            !admit::proven_inside(policy, server_zone, tuple.dst),
+        ));
+    }
+    let sender = direction.pick([tuple.src, tuple.dst]);
+    let sender_zone = direction.pick(ends.zones);
+    let taggable = ends.undecided || admit::source(policy, sender_zone, sender)?;
+    Ok((taggable, false))
 }
 
 /// A session that has only carried packets inside packets so far has traffic of its own.

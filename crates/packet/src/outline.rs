@@ -69,6 +69,12 @@ impl Outline {
         self.hash
     }
 
+    /// Whether it is TCP's.
+    #[inline]
+    pub fn is_tcp(&self) -> bool {
+        self.tcp.is_some()
+    }
+
     /// The payload, as far as it was captured; `frame` is the one that this is the outline of.
     #[inline]
     pub fn payload<'a>(&self, frame: &'a [u8]) -> &'a [u8] {

@@ -76,8 +76,8 @@ impl SessionTable {
 
     /// Brings a session's first lines near, as [`SessionTable::touch_index`] its index line.
     #[inline]
-    pub(crate) fn touch(&self, slot: SlotId) -> u64 {
-        self.get(slot).map_or(0, Session::touch)
+    pub(crate) fn touch(&self, slot: SlotId, tcp: bool) -> u64 {
+        self.get(slot).map_or(0, |session| session.touch(tcp))
     }
 
     /// Adds a session under its key. The caller has made sure that the key is not in the table.

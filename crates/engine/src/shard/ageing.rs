@@ -1,5 +1,7 @@
 //! How sessions end by themselves: deadlines, eviction, and the end of a capture.
 
+use std::time::Duration;
+
 use logs::{Bypassed, Fact, SessionEndReason};
 use packet::Timestamp;
 
@@ -156,7 +158,7 @@ impl Shard {
         let timeouts = &env.ruleset.policy().settings().session;
         if let Some(session) = self.sessions.get_mut(slot) {
             let timeout = session.timeout(timeouts);
-            session.keep = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+            session.keep = whole_seconds(timeout);
             session.deadline = now.saturating_add(timeout);
             self.requeue(slot);
         }
@@ -202,6 +204,14 @@ pub(super) fn bypassed(session: &Session) -> Option<Bypassed> {
         name: session.server_name.as_deref().copied(),
         bytes: sent.bytes.saturating_add(received.bytes),
     })
+}
+
+/// 0 where it is no whole number of seconds, or too many.
+fn whole_seconds(timeout: Duration) -> u32 {
+    match (u32::try_from(timeout.as_secs()), timeout.subsec_nanos()) {
+        (Ok(seconds), 0) => seconds,
+        _ => 0,
+    }
 }
 
 /// Whether a queue entry is the session's live one.

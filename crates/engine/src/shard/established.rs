@@ -4,6 +4,8 @@
 //! was and takes the long way, where all is decided. So this path has no say in anything: it only knows what the long
 //! way would do, and a test holds it to that.
 
+use std::time::Duration;
+
 use inspect::dns;
 use packet::{Outline, Timestamp};
 
@@ -57,7 +59,7 @@ impl Shard {
             None => {}
         }
         session.count(direction, original_len, now);
-        session.deadline = Timestamp::from_nanos(now.as_nanos().saturating_add(session.keep));
+        session.deadline = now.saturating_add(Duration::from_secs(session.keep.into()));
         self.counters.forwarded += 1;
         Some(Verdict::Forward(session.egress(direction)))
     }
@@ -105,6 +107,7 @@ fn is_settled(session: &Session, profile: bool) -> bool {
     stream
         && session.state == State::Open
         && !session.carrier
+        && session.keep > 0
         && matches!(session.recognition, Recognition::Settled(_))
         && session.name_finder.is_none()
         && session.dns_stream.is_none()

@@ -166,6 +166,7 @@ fn session(flow: u8, id: u64, now: Timestamp) -> Session {
         asks: Default::default(),
         deadline: now,
         keep: 0,
+        present: Present::Yes,
         queued: Timestamp::MAX,
         decided: crate::session::DecidedUnder::default(),
         traffic: Default::default(),
