@@ -5,9 +5,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use cordon_benches::{Case, Meter, bare_walk, per_step};
-use engine::{
-    BURST, Env, Frame, Ingress, Outputs, Ruleset, Shard, ShardLimits, Sides, Verdict, fetch,
-};
+use engine::{BURST, Env, Frame, Ingress, Outputs, Ruleset, Shard, ShardLimits, Sides, Verdict, fetch};
 use inspect::domains::DomainSetBuilder;
 use packet::{
     Checksums, FragmentLimits, LinkType, Outline, Timestamp, Wire,

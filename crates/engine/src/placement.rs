@@ -4,8 +4,8 @@
 //! cordon does never depends on how many there are.
 
 use packet::{
-    FlowKey, FlowTuple, Icmp, IcmpMessage, MAX_TUNNEL_DEPTH, Network, Outline, Packet, Transport, TunnelId, Wire,
-    fragment_hash,
+    FlowKey, FlowTuple, Icmp, IcmpMessage, MAX_TUNNEL_DEPTH, Network, Outline, Packet, Transport, TunnelId,
+    Wire, fragment_hash,
 };
 
 use crate::DropReason;

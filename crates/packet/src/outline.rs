@@ -4,10 +4,7 @@
 //! that session, and to move it along, takes a few dozen bytes of headers; a whole [`Packet`](crate::Packet) is not
 //! worth making. Every other frame has no outline, and is parsed.
 
-use crate::{
-    FlowKey, IpProtocol, Link, Tcp, TcpFlags, TunnelId, VlanTags, Wire,
-    tunnel::is_tunnel_port,
-};
+use crate::{FlowKey, IpProtocol, Link, Tcp, TcpFlags, TunnelId, VlanTags, Wire, tunnel::is_tunnel_port};
 
 /// What is to be known of a frame with one of the commonest shapes: Ethernet with at most one VLAN tag, IPv4 without
 /// options or IPv6 without extension headers, whole TCP or UDP that carries no tunnel.

@@ -15,8 +15,8 @@ use std::{
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use engine::{
-    BURST, Counters, DropReason, Env, FlowRef, FragmentNote, Outputs, Placement, Ruleset, SHARDS,
-    Shard, ShardId, ShardLimits, Sides, Verdict, fetch, inside, place,
+    BURST, Counters, DropReason, Env, FlowRef, FragmentNote, Outputs, Placement, Ruleset, SHARDS, Shard,
+    ShardId, ShardLimits, Sides, Verdict, fetch, inside, place,
 };
 use packet::{Checksums, Datagram, LinkType, Outline, Packet, Timestamp, Wire, parse};
 use tags::TagStore;

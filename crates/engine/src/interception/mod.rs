@@ -22,6 +22,8 @@ pub(crate) use watch::{Held, Watch, behind, front, without_fast_open};
 
 /// How far the firewall has a TCP session in its hands.
 #[derive(Debug)]
+// A smaller tag than that of [`Present`](crate::session::Present), so that a free slot is told by that.
+#[repr(u8)]
 pub(crate) enum Interception {
     /// Everything passes in which TLS does not begin; what it may begin with is held until that is clear.
     Watching(Box<Watch>),

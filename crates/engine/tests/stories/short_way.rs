@@ -90,7 +90,11 @@ fn tell(lab: &mut Lab, connection: &mut Connection, step: &Step) -> String {
         }
         Step::Echo(request) => Some(lab.send(&ethernet_icmp_echo(&of(*request, call), *request, 7, 1, b"x"))),
         Step::Lookup(listed) => {
-            let name = if *listed { "tourindia.ion" } else { "www.example.net" };
+            let name = if *listed {
+                "tourindia.ion"
+            } else {
+                "www.example.net"
+            };
             let asked = ends(CLIENT, 40_000, "203.0.113.53:53");
             Some(lab.send(&ethernet_udp(&asked, &query(name, 1))))
         }
@@ -134,7 +138,11 @@ fn a_settled_session_takes_the_short_way() {
         for from_client in [true, false] {
             let step = Step::Segment(from_client, TcpFlags::ACK, 0, vec![0xff; 100]);
             tell(&mut lab, &mut connection, &step);
-            tell(&mut lab, &mut connection, &Step::Datagram(from_client, vec![0xff; 100]));
+            tell(
+                &mut lab,
+                &mut connection,
+                &Step::Datagram(from_client, vec![0xff; 100]),
+            );
         }
     }
     assert!(lab.short_ways > 180, "{}", lab.short_ways);

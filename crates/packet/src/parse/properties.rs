@@ -4,7 +4,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 use crate::{
-    FlowKey, FragmentLimits, IcmpMessage, IpProtocol, Outline, Reassembler, Tcp, TcpFlags, Timestamp, Transport, VlanTags, Wire,
+    FlowKey, FragmentLimits, IcmpMessage, IpProtocol, Outline, Reassembler, Tcp, TcpFlags, Timestamp,
+    Transport, VlanTags, Wire,
     build::{self, Ends, Segment},
     crosses_always, fragment_hash,
 };

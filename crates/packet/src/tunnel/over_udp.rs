@@ -22,7 +22,11 @@ pub(crate) fn is_tunnel_port(port: u16) -> bool {
 /// The tunnel header that the payload begins with, if the port and its bytes say so.
 #[inline]
 pub(super) fn header(udp: &Udp<'_>) -> Option<Header> {
-    if is_tunnel_port(udp.dport) { known(udp) } else { None }
+    if is_tunnel_port(udp.dport) {
+        known(udp)
+    } else {
+        None
+    }
 }
 
 #[inline(never)]
