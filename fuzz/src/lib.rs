@@ -9,11 +9,11 @@ use std::{
 use config::{SourceText, Sources};
 use engine::{
     Counters, DropReason, Env, Event, FragmentNote, Frame, Ingress, Outputs, Placement, Ruleset, SHARDS,
-    Shard, ShardLimits, Sides, inside, place,
+    Shard, ShardId, ShardLimits, Sides, inside, place,
 };
 use logs::{Forwarder, ForwarderConfig, ForwarderLimits, View};
 use packet::{
-    Checksums, Datagram, FragmentLimits, LinkType, TcpFlags, Timestamp, Wire,
+    Checksums, Datagram, FragmentLimits, LinkType, Outline, TcpFlags, Timestamp, Wire,
     build::{Ends, Segment, ethernet_icmp_error, ethernet_tcp, ethernet_udp},
     parse,
 };
@@ -136,6 +136,22 @@ impl Lab {
 
     fn frame(&mut self, link: LinkType, bytes: &[u8]) {
         self.frames += 1;
+        if link == LinkType::Ethernet
+            && let Some(outline) = Outline::of_ethernet(bytes, bytes.len(), WIRE, 0)
+        {
+            let (world, tags) = (self.world, Arc::clone(&self.tags));
+            let env = Env {
+                ruleset: &world.ruleset,
+                tags: &tags,
+                sides: &world.sides,
+                adopting: false,
+            };
+            let shard = &mut self.shards[ShardId::of(&outline).index()];
+            let length = bytes.len() as u64;
+            if shard.established(&env, self.now, &outline, bytes, length).is_some() {
+                return;
+            }
+        }
         let packet = match parse(link, bytes, bytes.len(), Checksums::Ignore) {
             Ok(packet) => packet,
             Err(malformed) => return self.shards[0].refuse_frames(DropReason::Malformed(malformed), 1),

@@ -1,6 +1,6 @@
 //! The path of a packet: established sessions and session set-up beside the bare walk over the same frames.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark may stop")]
+#![expect(clippy::expect_used, reason = "a benchmark may stop")]
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

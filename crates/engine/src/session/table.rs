@@ -86,16 +86,13 @@ impl SessionTable {
             return Err(TableFull);
         }
         let hash = session.hash;
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                *self.slots.get_mut(slot.0 as usize).ok_or(TableFull)? = Some(session);
-                slot
-            }
-            None => {
-                let slot = SlotId(u32::try_from(self.slots.len()).map_err(|_| TableFull)?);
-                self.slots.push(Some(session));
-                slot
-            }
+        let slot = if let Some(slot) = self.free.pop() {
+            *self.slots.get_mut(slot.0 as usize).ok_or(TableFull)? = Some(session);
+            slot
+        } else {
+            let slot = SlotId(u32::try_from(self.slots.len()).map_err(|_| TableFull)?);
+            self.slots.push(Some(session));
+            slot
         };
         self.index.insert(Entry::new(hash, slot.0));
         Ok(slot)

@@ -163,7 +163,7 @@ fn session(flow: u8, id: u64, now: Timestamp) -> Session {
         mark: 0,
         settled_until: Timestamp::ZERO,
         state: State::Open,
-        asks: Default::default(),
+        asks: Asks::default(),
         deadline: now,
         keep: 0,
         present: Present::Yes,

@@ -42,7 +42,7 @@ pub(crate) fn payload(
 /// Shows the recogniser all that a client has said, where its segments did not come in order, or went to the proxy.
 /// `true`: the application is known now, and was not before.
 pub(crate) fn first_bytes(session: &mut Session, env: &Env<'_>, said: &[u8]) -> bool {
-    session.detector = AppDetector::new(session.protocol());
+    session.detector = Some(Box::new(AppDetector::new(session.protocol())));
     application(session, env, said, Direction::ClientToServer)
 }
 
@@ -72,6 +72,7 @@ fn in_order<'a>(session: &mut Session, tcp: &Tcp<'a>, direction: Direction) -> &
 
 fn application(session: &mut Session, env: &Env<'_>, payload: &[u8], direction: Direction) -> bool {
     if matches!(session.recognition, Recognition::Settled(_)) {
+        session.detector = None;
         return false;
     }
     let tuple = session.key.tuple();
