@@ -517,7 +517,7 @@ fn successes() -> Vec<(Site, Client)> {
             Client::Curl(&["--tls-max", "1.2", "--ciphers", "ECDHE-RSA-AES128-GCM-SHA256"]),
         ),
         (
-            at("whole.example", "203.0.113.108", Cert::Good, NGINX),
+            at("whole.example", "203.0.113.110", Cert::Good, NGINX),
             Ours(Manner::Browses),
         ),
         (

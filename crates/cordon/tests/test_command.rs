@@ -14,6 +14,7 @@ const CONFIG: &str = r#"
 interface1 = "lan0"
 interface2 = "wan0"
 [zone.inside]
+resolvers = ["10.9.9.53"]
 interfaces = ["lan0"]
 networks = ["10.0.0.0/8", "fd00::/8"]
 [zone.outside]

@@ -252,7 +252,7 @@ fn says_what_is_wrong_and_what_was_meant() {
         ),
         (
             "clear tags",
-            "there is no thing to clear `tags`; there are: session, exclude-cache",
+            "there is no thing to clear `tags`; there are: session, rule-hits, exclude-cache",
         ),
         (
             "pause tagging",

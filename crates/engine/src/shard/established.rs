@@ -81,7 +81,8 @@ impl Shard {
         if !is_settled(session, profile) {
             return;
         }
-        session.asks.dns = profile;
+        // Answers tell which names lead where, under a profile or not.
+        session.asks.dns = profile || env.ruleset.verifies_names();
         session.asks.heard = session.detector_seq.map(|next| next.is_some());
         // The forwarder is told where the client is, now and then.
         session.settled_until = session

@@ -7,7 +7,7 @@ use tags::TagSet;
 use super::decide;
 use crate::{
     Env,
-    session::{DecidedUnder, Session},
+    session::{DecidedUnder, EndTags, Session},
 };
 
 /// What holds for a session whose server's name is known as far as it ever will be.
@@ -34,8 +34,8 @@ pub(crate) fn by_rules(
         to,
         tuple: session.key.tuple(),
         category,
-        src_tags: &decided.src_tags,
-        dst_tags: &decided.dst_tags,
+        src_tags: decided.tags.of_client(),
+        dst_tags: decided.tags.of_server(),
     })
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn decide(env: &Env<'_>, now: Timestamp, session: &Session) -> Openin
     let bypassed = stays_closed && {
         let rule = decision.rule.and_then(|id| policy.decryption_rule(id));
         let by_tags = rule.is_some_and(|rule| !rule.dynamic_destinations().is_empty());
-        by_tags && opens_untagged(policy, session, decided, category)
+        by_tags && opens_untagged(policy, session, &decided, category)
     };
     Opening {
         decision: Some(decision),
@@ -80,13 +80,13 @@ pub(crate) fn decide(env: &Env<'_>, now: Timestamp, session: &Session) -> Openin
 }
 
 /// Whether a session would be opened, were its server not tagged.
-fn opens_untagged(policy: &Policy, session: &Session, decided: DecidedUnder, category: CategorySet) -> bool {
-    if decided.dst_tags.is_empty() {
+fn opens_untagged(policy: &Policy, session: &Session, decided: &DecidedUnder, category: CategorySet) -> bool {
+    if decided.tags.of_server().is_empty() {
         return false;
     }
     let untagged = DecidedUnder {
-        dst_tags: TagSet::new(),
-        ..decided
+        tags: EndTags::new(decided.tags.of_client().clone(), TagSet::new()),
+        ..decided.clone()
     };
     by_rules(policy, session, &untagged, Some(category)).action == DecryptAction::Decrypt
 }

@@ -119,9 +119,9 @@ fn an_answer_from_the_wrong_side_proves_nothing() {
         let mut out = Vec::new();
         let now = world.now;
         let asked = ethernet_udp(&ends, &dns(None));
-        let _ = world.firewall.take(now, INSIDE, &asked, &mut out);
+        let _verdict = world.firewall.take(now, INSIDE, &asked, &mut out);
         let answered = ethernet_udp(&ends.reversed(), &dns(Some([203, 0, 113, 9])));
-        let _ = world.firewall.take(now, side, &answered, &mut out);
+        let _verdict = world.firewall.take(now, side, &answered, &mut out);
         let pair = ask(&mut world, &bank());
         assert!(got_through(&mut world, pair));
         let opened = told(&mut world, pair)[0].starts_with("opened");

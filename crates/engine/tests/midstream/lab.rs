@@ -149,6 +149,7 @@ impl Lab {
             proxy: Arc::clone(&PROXY),
             summing: Summing::Complete,
             pause: Arc::default(),
+            excluded: Arc::default(),
         });
         let limits = ShardLimits {
             sessions: 10,

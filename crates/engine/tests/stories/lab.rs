@@ -143,6 +143,7 @@ fn add_decryption(builder: &mut PolicyBuilder, symbols: &mut SymbolsBuilder, tag
         max_version: TlsVersion::Max,
         strip_ech: false,
         verify_sni: true,
+        local_exclusion_cache: false,
     });
     let open = DecryptionRuleDraft {
         profile: Some(profile),

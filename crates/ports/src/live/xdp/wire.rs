@@ -3,6 +3,8 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    thread,
+    time::Duration,
 };
 
 use super::{
@@ -16,6 +18,9 @@ use crate::live::{BURST, Interface, PortError, opening::usable};
 
 /// The queue whose frames are taken.
 const QUEUE: u32 = 0;
+/// How often an interface whose last socket has just gone is tried again, and after what time.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(5);
 /// What the kernel keeps free in front of a frame.
 const HEADROOM: usize = 256;
 /// The link header with two VLAN tags.
@@ -150,12 +155,23 @@ impl XdpWire {
     }
 }
 
+/// The kernel gives a queue back some time after the socket on it was closed.
+fn once_free<T>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..TRIES {
+        match open() {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => thread::sleep(PAUSE),
+            opened => return opened,
+        }
+    }
+    open()
+}
+
 impl Side {
     fn open(interface: &Interface, memory: &Memory, first: Option<&Socket>) -> Result<Self, PortError> {
         let failed = |what| move |error| PortError::from_system(&interface.name, what, error);
         usable(interface)?;
-        let socket =
-            Socket::open(memory, interface.index, QUEUE, first).map_err(failed("open an XDP socket"))?;
+        let socket = once_free(|| Socket::open(memory, interface.index, QUEUE, first))
+            .map_err(failed("open an XDP socket"))?;
         let sockets = bpf::socket_map(QUEUE + 1).map_err(failed("make a map of sockets"))?;
         bpf::put_socket(sockets.as_fd(), QUEUE, socket.as_fd())
             .map_err(failed("enter a socket into the map"))?;
