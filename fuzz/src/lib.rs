@@ -148,7 +148,10 @@ impl Lab {
             };
             let shard = &mut self.shards[ShardId::of(&outline).index()];
             let length = bytes.len() as u64;
-            if shard.established(&env, self.now, &outline, bytes, length).is_some() {
+            if shard
+                .established(&env, self.now, &outline, bytes, length)
+                .is_some()
+            {
                 return;
             }
         }
