@@ -121,6 +121,11 @@ impl Flow {
         }
     }
 
+    /// The sequence numbers of the first bytes of client and server that have not come yet.
+    pub fn next(&self) -> [u32; 2] {
+        [self.client.tcp.next(), self.server.tcp.next()]
+    }
+
     /// Whether nobody has decided yet what becomes of it.
     pub fn is_undecided(&self) -> bool {
         matches!(self.stage, Stage::Deciding)

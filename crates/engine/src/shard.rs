@@ -502,14 +502,26 @@ impl Shard {
                 session.carries_traffic(&mut self.counters.sessions);
                 out.record(records::cut(env, now, session));
                 self.counters.cut += 1;
-                let answered = self.cut_adopted(env, now, slot, out);
-                self.discard(env, now, slot);
-                Some(Ok(if answered {
-                    Verdict::Answered
-                } else {
-                    self.turn_away(frame, slot, direction, out)
-                }))
+                Some(Ok(self.cut(env, now, frame, (slot, direction), out)))
             }
+        }
+    }
+
+    /// Ends a session that is refused from now on, and says what becomes of the packet at hand.
+    fn cut(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        frame: &Frame<'_>,
+        (slot, direction): (SlotId, Direction),
+        out: &mut Outputs,
+    ) -> Verdict {
+        let answered = self.cut_adopted(env, now, slot, out);
+        self.discard(env, now, slot);
+        if answered {
+            Verdict::Answered
+        } else {
+            self.turn_away(frame, slot, direction, out)
         }
     }
 
@@ -639,7 +651,7 @@ impl Shard {
     ) -> Option<Verdict> {
         let tcp = tcp_of(&frame.packet)?;
         let session = self.sessions.get_mut(slot)?;
-        let closed = session.state == State::Open && session.interception.is_none();
+        let closed = session.state == State::Open && !session.is_watched();
         if !closed || !tls::segment(env, now, session, &tcp, direction, &mut self.counters) {
             return None;
         }
@@ -651,8 +663,7 @@ impl Shard {
         if session.ruling.log_end {
             out.record(records::end(env, now, session));
         }
-        self.discard(env, now, slot);
-        Some(self.turn_away(frame, slot, direction, out))
+        Some(self.cut(env, now, frame, (slot, direction), out))
     }
 
     /// An ICMP error goes where the packet it quotes came from, while that packet's session may carry traffic.

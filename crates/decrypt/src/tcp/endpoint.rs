@@ -134,6 +134,11 @@ impl Endpoint {
         self.receiver.readable()
     }
 
+    /// The sequence number of the first byte that has not come yet.
+    pub fn next(&self) -> u32 {
+        self.receiver.next()
+    }
+
     /// Bytes in [`Endpoint::readable`].
     pub fn readable_len(&self) -> usize {
         self.readable().iter().map(|piece| piece.len()).sum()

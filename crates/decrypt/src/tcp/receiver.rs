@@ -186,6 +186,10 @@ impl Receiver {
         }
     }
 
+    pub(super) fn next(&self) -> u32 {
+        sequence::wire(self.next)
+    }
+
     pub(super) fn readable(&self) -> [&[u8]; 2] {
         slices(&self.buffer, 0, sequence::distance(self.read, self.next))
     }

@@ -16,6 +16,7 @@ use super::{Adopted, DecryptedBy, Inspector, terms, toward};
 use crate::{
     Counters, Decrypting, Env, Outputs, decryption_records, records,
     session::{Direction, Session, State},
+    stages::tls,
 };
 
 /// The rule that has decided, as records name it.
@@ -129,6 +130,10 @@ pub(crate) fn tell(
         out.record(decryption_records::failed(
             env, now, session, &rule, facts, failure,
         ));
+    }
+    // It went through as it was, and was watched.
+    if let Some(record) = tls::ended(env, now, session) {
+        out.record(record);
     }
     if session.ruling.log_end {
         out.record(records::end(env, now, session));

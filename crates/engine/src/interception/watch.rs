@@ -137,6 +137,11 @@ impl Watch {
         (tcp.payload.get(old..).unwrap_or_default(), ahead)
     }
 
+    /// The first bytes of client and server that have not gone on.
+    pub(crate) fn nexts(&self) -> Option<[u32; 2]> {
+        Some([self.client.end?, self.server.end?])
+    }
+
     /// Whether both ends were heard to open the connection.
     pub(super) fn has_handshake(&self) -> bool {
         self.client.syn.is_some() && self.server.syn.is_some()
@@ -173,7 +178,7 @@ impl Watch {
 
     /// The withheld bytes and those of the segment at hand, as far as they hang together from the first that has not
     /// gone on.
-    pub(super) fn flight(&self, tcp: Option<&Tcp<'_>>) -> Vec<u8> {
+    pub(crate) fn flight(&self, tcp: Option<&Tcp<'_>>) -> Vec<u8> {
         let Some(from) = self.client.end else {
             return Vec::new();
         };

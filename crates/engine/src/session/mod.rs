@@ -280,6 +280,11 @@ impl Session {
         self.state = State::Ended;
     }
 
+    /// Whether TLS may begin in it about which nobody has decided.
+    pub(crate) fn is_watched(&self) -> bool {
+        matches!(self.interception, Some(Interception::Watching(_)))
+    }
+
     /// Whether it is in the hands of the proxy.
     pub(crate) fn is_adopted(&self) -> bool {
         matches!(self.interception, Some(Interception::Adopted(_)))

@@ -149,6 +149,7 @@ impl Shard {
                 name_by_request(session, name.is_some());
                 match choose(env, now, session, name, &mut self.counters) {
                     Choice::Release => {
+                        self.watch_closed(frame, (slot, direction));
                         self.release(env, frame, slot, out);
                         None
                     }
@@ -160,8 +161,7 @@ impl Shard {
                         session.ruling = Ruling::new(env.ruleset.policy(), decision);
                         session.ended_by(SessionEndReason::PolicyDeny);
                         out.record(records::refused_later(env, now, session));
-                        self.discard(env, now, slot);
-                        Some(Ok(self.turn_away(frame, slot, direction, out)))
+                        Some(Ok(self.cut(env, now, frame, (slot, direction), out)))
                     }
                 }
             }
@@ -231,8 +231,22 @@ impl Shard {
         if session.ruling.log_end {
             out.record(records::end(env, now, session));
         }
-        self.discard(env, now, slot);
-        Some(self.turn_away(frame, slot, direction, out))
+        Some(self.cut(env, now, frame, (slot, direction), out))
+    }
+
+    /// The TLS that begins with what is held, and with the packet at hand, stays closed, and is watched.
+    fn watch_closed(&mut self, frame: &Frame<'_>, (slot, direction): (SlotId, Direction)) {
+        let Some(session) = self.sessions.get_mut(slot) else {
+            return;
+        };
+        if let Some(Interception::Watching(watch)) = &session.interception
+            && let Some([client, server]) = watch.nexts()
+        {
+            let at_hand = tcp_in(&frame.packet).filter(|_| direction == Direction::ClientToServer);
+            let said = watch.flight(at_hand);
+            let length = u32::try_from(said.len()).unwrap_or(u32::MAX);
+            tls::watch_from(session, &said, [client.wrapping_add(length), server]);
+        }
     }
 
     /// Lets a session go for good: what was held leaves as it came, ahead of the packet at hand.
@@ -349,6 +363,7 @@ impl Shard {
             self.discard(env, now, slot);
             return Err(DropReason::PolicyDeny);
         }
+        self.watch_closed(frame, (slot, direction));
         self.release(env, frame, slot, out);
         if let (Some(session), Some(tcp)) = (self.sessions.get_mut(slot), tcp_in(&frame.packet))
             && let Some(tracker) = &mut session.tcp
@@ -385,6 +400,11 @@ impl Shard {
         adopted.take(now, &frame.packet, tcp, direction);
         session.count(direction, frame.original_bytes, now);
         tell_source(now, session, &frame.packet, direction, out);
+        if session.closed_tls.is_some()
+            && let Some(refused) = self.closed_tls(env, now, frame, (slot, direction), out)
+        {
+            return Some(Ok(refused));
+        }
         self.touch(env, now, slot);
         self.turn(env, now, slot, out);
         Some(Ok(Verdict::Consumed))
@@ -661,6 +681,7 @@ fn decide_late(
         }
         Greeting::Hello(name) => match choose(env, now, session, name, counters) {
             Choice::Release => {
+                tls::watch_from(session, &said, adopted.flow.next());
                 adopted.flow.pass();
                 None
             }

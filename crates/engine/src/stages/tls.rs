@@ -170,6 +170,18 @@ pub(crate) fn segment(
     refused
 }
 
+/// Watches TLS in a session that may have been opened and stays closed. `said` are the client's first bytes of it, `next`
+/// the sequence numbers of what client and server say next.
+pub(crate) fn watch_from(session: &mut Session, said: &[u8], next: [u32; 2]) {
+    let mut tls = Box::new(ClosedTls::new());
+    for (stream, first) in tls.streams.iter_mut().zip(next) {
+        stream.start(first);
+    }
+    tls.started = [true; 2];
+    tls.watch.push(Peer::Client, said);
+    session.closed_tls = Some(tls);
+}
+
 /// Whether this segment opens a TLS session on which a rule could have a word.
 fn begin(env: &Env<'_>, session: &Session, tcp: &Tcp<'_>, direction: Direction) -> Option<Box<ClosedTls>> {
     let opens = direction == Direction::ClientToServer

@@ -20,10 +20,11 @@ fn greets(way: Way, frame: &[u8]) -> bool {
         })
 }
 
-type Pieces = Vec<(Duration, Vec<u8>)>;
+/// What arrives of a frame, and how much later.
+pub(crate) type Pieces = Vec<(Duration, Vec<u8>)>;
 
 /// Cuts the client's hello as `cut` says, the first time it is sent.
-fn cut_hello(world: &mut World, mut cut: impl FnMut(&[u8], usize) -> Pieces + 'static) {
+pub(crate) fn cut_hello(world: &mut World, mut cut: impl FnMut(&[u8], usize) -> Pieces + 'static) {
     let mut once = false;
     world.wire(move |way, frame| {
         if !once && greets(way, frame) {

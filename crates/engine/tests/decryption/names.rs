@@ -9,9 +9,10 @@ use rustls::{ClientConnection, ServerConnection, pki_types::ServerName};
 use crate::{
     certificates::Site,
     firewall::{INSIDE, OUTSIDE, Plan},
+    greeting::{Pieces, cut_hello},
     host::Speech,
     opening::{REQUEST, RESPONSE, SECOND, ask, got_through},
-    world::{CERTIFICATES, Pair, TLS12_ONLY, Visit, World},
+    world::{CERTIFICATES, Pair, TLS12_ONLY, Visit, World, piece},
 };
 
 const BANK: &str = "bank.example";
@@ -184,6 +185,62 @@ fn closed_sessions_lead_to_a_trusted_root_where_the_profile_says_so() {
         closed(Site::Expired, expired)[0],
         "failed bank.example: server certificate has expired (decrypt-cert-validation)"
     );
+}
+
+/// A hello that does not come in one piece buys no look away.
+#[test]
+fn closed_sessions_are_watched_whatever_shape_their_hello_has() {
+    const NOW: Duration = Duration::ZERO;
+    const LATER: Duration = Duration::from_millis(1);
+
+    let untrusted = SslNoProxy {
+        block_untrusted_issuer: true,
+        ..SslNoProxy::default()
+    };
+    let shapes: [fn(&[u8], usize) -> Pieces; 3] = [
+        |frame, length| vec![(NOW, piece(frame, 0, 100)), (LATER, piece(frame, 100, length))],
+        |frame, length| vec![(NOW, piece(frame, 100, length)), (LATER, piece(frame, 0, 100))],
+        // So many that the firewall has to answer itself before it can decide.
+        |frame, length| {
+            (0..length)
+                .map(|at| (Duration::from_millis(at as u64), piece(frame, at, at + 1)))
+                .collect()
+        },
+    ];
+    for (number, shape) in shapes.into_iter().enumerate() {
+        for (site, blocked) in [(Site::UnknownIssuer, true), (Site::Good, false)] {
+            let mut world = World::new(&Plan {
+                closed: Some(untrusted),
+                ..Plan::default()
+            });
+            cut_hello(&mut world, shape);
+            let visit = Visit {
+                site,
+                versions: &TLS12_ONLY,
+                ..bank()
+            };
+            let pair = ask(&mut world, &visit);
+            world.run(2 * SECOND);
+            let (client, server) = (world.client(pair).was_reset(), world.server(pair).was_reset());
+            assert_eq!((client, server), (blocked, blocked), "shape {number} of {site:?}");
+            let told = told(&mut world, pair);
+            let expected: &[&str] = if blocked {
+                &[
+                    "failed bank.example: server certificate's issuer is not trusted (decrypt-cert-validation)",
+                    "end ssl reset-both decrypt-cert-validation by all",
+                ]
+            } else {
+                &["end ssl allow tcp-fin by all"]
+            };
+            assert!(
+                told.iter().take(expected.len()).eq(expected),
+                "shape {number}: {told:?}"
+            );
+            world.run(120 * SECOND);
+            world.firewall.assert_conserved();
+            assert_eq!((world.firewall.sessions(), world.firewall.adopted()), (0, 0));
+        }
+    }
 }
 
 /// Nobody is stopped, and it is said.
