@@ -19,6 +19,8 @@ pub(crate) struct Adopted {
     pub(crate) queued: Timestamp,
     /// The decryption rule, once one has decided.
     pub(crate) rule: Option<DecryptedBy>,
+    /// TLS began with the session: what is shown in it is shown by the session's own server, and not through a proxy.
+    pub(crate) direct: bool,
     /// The address that a proxy was asked for: it, and no other, is the server's.
     pub(crate) asked: Option<IpAddr>,
     /// Under which profile and ruleset its server is to be remembered, should it not fit.
@@ -39,6 +41,7 @@ impl Adopted {
             frames,
             queued: Timestamp::MAX,
             rule: None,
+            direct: true,
             asked: None,
             remembers: None,
             inside: Inside::new(known),

@@ -141,10 +141,12 @@ pub(crate) fn tell(
     session.end();
 }
 
-/// The server has shown in a handshake that the name asked for is its own.
+/// The server has shown in a handshake that the name asked for is its own. Behind plaintext it may be anybody whom the
+/// server at this address has passed the client on to.
 fn certified_name(env: &Env<'_>, now: Timestamp, session: &Session, adopted: &Adopted) -> Option<Fact> {
     let facts = adopted.flow.facts().filter(|_| env.ruleset.verifies_names())?;
-    let shown = facts.server.is_some() && facts.chain == ChainStatus::Trusted && facts.name_matches;
+    let shown =
+        adopted.direct && facts.server.is_some() && facts.chain == ChainStatus::Trusted && facts.name_matches;
     let name: DomainName = facts.sni.as_ref().filter(|_| shown)?.parse().ok()?;
     let address = session.key.tuple().dst;
     let proof = NameProof::Certificate;

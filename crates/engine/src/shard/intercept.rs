@@ -322,6 +322,7 @@ impl Shard {
         }
         let known = watch.has_plaintext() && keeps_application(env, session);
         let mut adopted = Adopted::new(flow, takings.frames, known);
+        adopted.direct = !watch.has_plaintext();
         adopted.asked = watch.asked_address();
         let tcp = match direction {
             Direction::ClientToServer => behind(tcp, client_next),

@@ -118,6 +118,12 @@ impl Host {
         assert!(said.is_ok() || self.failed.is_some(), "{said:?}");
     }
 
+    /// From here on this is spoken.
+    pub(crate) fn go_over_to(&mut self, speech: Speech) {
+        self.speech = speech;
+        self.heard.clear();
+    }
+
     /// Says that nothing more will be said, in TLS and in TCP.
     pub(crate) fn close(&mut self) {
         self.closing = true;

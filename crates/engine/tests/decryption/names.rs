@@ -53,6 +53,38 @@ fn a_name_is_believed_for_an_hour_once_its_server_has_proved_it() {
     world.firewall.assert_conserved();
 }
 
+/// What a server shows through a proxy says nothing of the proxy's address, behind which anybody may be.
+#[test]
+fn a_certificate_seen_through_a_proxy_proves_nothing() {
+    let mut world = verifying();
+    let pair = world.connect(&bank(), Speech::Plain, Speech::Plain);
+    world
+        .client(pair)
+        .say(b"CONNECT bank.example:443 HTTP/1.1\r\nHost: bank.example\r\n\r\n");
+    world.server(pair).reply = b"HTTP/1.1 200 Connection established\r\n\r\n".to_vec();
+    world.run(SECOND);
+    let (client, server) = speeches(&bank(), BANK);
+    world.client(pair).go_over_to(client);
+    world.server(pair).go_over_to(server);
+    world.client(pair).say(REQUEST);
+    world.server(pair).reply = RESPONSE.to_vec();
+    world.run(SECOND);
+    assert!(got_through(&mut world, pair));
+    assert_eq!(told(&mut world, pair)[0], "opened bank.example by Decrypt-Lab");
+    let next = ask(&mut world, &bank().at_port(50_001));
+    assert_eq!(told(&mut world, next)[0], "opened bank.example by Decrypt-Lab");
+}
+
+/// TLS of a client that asks for the bank, and of a server with a good certificate for this name.
+fn speeches(visit: &Visit, shown: &str) -> (Speech, Speech) {
+    let name = ServerName::try_from(visit.name).unwrap();
+    let config = Arc::new(CERTIFICATES.client(false, visit.versions));
+    let client = Speech::Client(Box::new(ClientConnection::new(config, name).unwrap()));
+    let config = Arc::new(CERTIFICATES.server(Site::Good, shown));
+    let server = Speech::Server(Box::new(ServerConnection::new(config).unwrap()));
+    (client, server)
+}
+
 /// A client that pins loses one connection, and not the next.
 #[test]
 fn a_server_proves_its_name_to_a_client_that_refuses_us() {
@@ -251,11 +283,7 @@ fn a_certificate_for_another_name_is_recorded() {
         versions: &TLS12_ONLY,
         ..bank()
     };
-    let name = ServerName::try_from(BANK).unwrap();
-    let config = Arc::new(CERTIFICATES.client(false, visit.versions));
-    let client = Speech::Client(Box::new(ClientConnection::new(config, name).unwrap()));
-    let config = Arc::new(CERTIFICATES.server(Site::Good, "elsewhere.example"));
-    let server = Speech::Server(Box::new(ServerConnection::new(config).unwrap()));
+    let (client, server) = speeches(&visit, "elsewhere.example");
     let pair = world.connect(&visit, client, server);
     world.client(pair).say(REQUEST);
     world.server(pair).reply = RESPONSE.to_vec();
