@@ -12,10 +12,7 @@ use packet::{
     build::{Ends, ethernet_udp},
     parse,
 };
-use policy::{
-    Action, AntiSpoof, Ethertypes, Policy, PolicyBuilder, SecurityRuleDraft, SymbolsBuilder, VlanSet,
-    WireSpec, ZoneDraft,
-};
+use policy::{Action, Policy, PolicyBuilder, SecurityRuleDraft, SymbolsBuilder, WireSpec, ZoneDraft};
 use tags::{TagLimits, TagNames, TagStore};
 
 const WIRE: Wire = Wire(0);
@@ -140,23 +137,9 @@ fn policy() -> Policy {
     let mut symbols = SymbolsBuilder::new();
     let mut builder = PolicyBuilder::new();
     let interfaces = ["lan0", "wan0"].map(|name| builder.add_interface(symbols.intern(name)));
-    builder.add_wire(WireSpec {
-        mode: policy::WireMode::Inline,
-        name: symbols.intern("uplink"),
-        interfaces,
-        tag_allowed: VlanSet::all(),
-        ethertypes: Ethertypes::All,
-        protect_link_local: false,
-        link_state_pass_through: false,
-    });
+    builder.add_wire(WireSpec::new(symbols.intern("uplink"), interfaces));
     for (name, interface) in ["inside", "outside"].into_iter().zip(interfaces) {
-        builder.add_zone(ZoneDraft {
-            name: symbols.intern(name),
-            interfaces: vec![(interface, None)],
-            networks: Vec::new(),
-            anti_spoof: AntiSpoof::NoTag,
-            resolvers: Vec::new(),
-        });
+        builder.add_zone(ZoneDraft::new(symbols.intern(name), &[interface]));
     }
     builder.add_rule(SecurityRuleDraft::new(symbols.intern("all"), Action::Allow));
     builder.build(Arc::new(symbols.freeze())).expect("built right")

@@ -22,6 +22,19 @@ pub struct ZoneDraft {
     pub resolvers: Vec<AddressRef>,
 }
 
+impl ZoneDraft {
+    /// A zone of these interfaces, with all their VLANs, where any source may live.
+    pub fn new(name: Symbol, interfaces: &[InterfaceId]) -> Self {
+        Self {
+            name,
+            interfaces: interfaces.iter().map(|interface| (*interface, None)).collect(),
+            networks: Vec::new(),
+            anti_spoof: AntiSpoof::NoTag,
+            resolvers: Vec::new(),
+        }
+    }
+}
+
 /// The services of a rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ServiceDraft {

@@ -24,13 +24,7 @@ impl Lab {
         let mut builder = PolicyBuilder::new();
         let mut zone = |name: &str, interface: &str| {
             let interface = builder.add_interface(symbols.intern(interface));
-            builder.add_zone(ZoneDraft {
-                name: symbols.intern(name),
-                interfaces: vec![(interface, None)],
-                networks: Vec::new(),
-                anti_spoof: AntiSpoof::NoTag,
-                resolvers: Vec::new(),
-            })
+            builder.add_zone(ZoneDraft::new(symbols.intern(name), &[interface]))
         };
         let (inside, outside) = (zone("inside", "lan0"), zone("outside", "wan0"));
         Self {
@@ -470,15 +464,8 @@ fn wrong_references_are_all_reported() {
         rule.categories = Criterion::Of(vec![CategoryId(2)]);
         rule.spyware = Some(SpywareProfileId(0));
     });
-    lab.builder.add_wire(WireSpec {
-        name: Symbol::EMPTY,
-        mode: WireMode::Inline,
-        interfaces: [InterfaceId(0), InterfaceId(0)],
-        tag_allowed: VlanSet::all(),
-        ethertypes: Ethertypes::All,
-        protect_link_local: false,
-        link_state_pass_through: false,
-    });
+    lab.builder
+        .add_wire(WireSpec::new(Symbol::EMPTY, [InterfaceId(0), InterfaceId(0)]));
     let errors = lab.errors();
     let kinds: Vec<&str> = errors
         .iter()

@@ -175,6 +175,19 @@ pub enum WireMode {
 }
 
 impl WireSpec {
+    /// A wire that all VLANs and all frames that are not IP may cross.
+    pub fn new(name: Symbol, interfaces: [InterfaceId; 2]) -> Self {
+        Self {
+            name,
+            mode: WireMode::Inline,
+            interfaces,
+            tag_allowed: VlanSet::all(),
+            ethertypes: Ethertypes::All,
+            protect_link_local: false,
+            link_state_pass_through: false,
+        }
+    }
+
     /// Its interfaces, each once.
     pub fn distinct_interfaces(&self) -> &[InterfaceId] {
         match self.mode {

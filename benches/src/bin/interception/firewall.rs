@@ -10,8 +10,8 @@ use engine::{
 use inspect::domains::DomainSetBuilder;
 use packet::{Checksums, FragmentLimits, LinkType, Timestamp, Wire, build::Summing, parse};
 use policy::{
-    Action, AntiSpoof, DecryptAction, DecryptionRuleDraft, Ethertypes, InterfaceId, Policy, PolicyBuilder,
-    SecurityRuleDraft, SymbolsBuilder, VlanSet, WireSpec, ZoneDraft,
+    Action, DecryptAction, DecryptionRuleDraft, InterfaceId, Policy, PolicyBuilder, SecurityRuleDraft,
+    SymbolsBuilder, WireSpec, ZoneDraft,
 };
 use tags::{TagLimits, TagNames, TagStore};
 
@@ -152,23 +152,9 @@ fn policy() -> (Policy, [InterfaceId; 2]) {
     let mut symbols = SymbolsBuilder::new();
     let mut builder = PolicyBuilder::new();
     let interfaces = ["lan0", "wan0"].map(|name| builder.add_interface(symbols.intern(name)));
-    builder.add_wire(WireSpec {
-        mode: policy::WireMode::Inline,
-        name: symbols.intern("uplink"),
-        interfaces,
-        tag_allowed: VlanSet::all(),
-        ethertypes: Ethertypes::All,
-        protect_link_local: false,
-        link_state_pass_through: false,
-    });
+    builder.add_wire(WireSpec::new(symbols.intern("uplink"), interfaces));
     for (name, interface) in ["inside", "outside"].into_iter().zip(interfaces) {
-        builder.add_zone(ZoneDraft {
-            name: symbols.intern(name),
-            interfaces: vec![(interface, None)],
-            networks: Vec::new(),
-            anti_spoof: AntiSpoof::NoTag,
-            resolvers: Vec::new(),
-        });
+        builder.add_zone(ZoneDraft::new(symbols.intern(name), &[interface]));
     }
     builder.add_rule(SecurityRuleDraft::new(symbols.intern("all"), Action::Allow));
     builder.add_decryption_rule(DecryptionRuleDraft::new(

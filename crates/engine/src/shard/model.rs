@@ -5,8 +5,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use logs::Body;
 use packet::{FlowKey, FlowTuple, VlanTags};
 use policy::{
-    Action, AntiSpoof, Ethertypes, Policy, PolicyBuilder, RuleId, SecurityRuleDraft, Symbol, SymbolsBuilder,
-    VlanSet, WireSpec, ZoneDraft, ZoneId,
+    Action, Policy, PolicyBuilder, RuleId, SecurityRuleDraft, Symbol, SymbolsBuilder, WireSpec, ZoneDraft,
+    ZoneId,
 };
 use proptest::prelude::*;
 use tags::{TagLimits, TagNames, TagStore};
@@ -135,22 +135,8 @@ fn policy() -> Policy {
     let mut symbols = SymbolsBuilder::new();
     let mut builder = PolicyBuilder::new();
     let interfaces = ["lan0", "wan0"].map(|name| builder.add_interface(symbols.intern(name)));
-    builder.add_wire(WireSpec {
-        mode: policy::WireMode::Inline,
-        name: symbols.intern("uplink"),
-        interfaces,
-        tag_allowed: VlanSet::all(),
-        ethertypes: Ethertypes::All,
-        protect_link_local: false,
-        link_state_pass_through: false,
-    });
-    builder.add_zone(ZoneDraft {
-        name: symbols.intern("all"),
-        interfaces: interfaces.map(|interface| (interface, None)).to_vec(),
-        networks: Vec::new(),
-        anti_spoof: AntiSpoof::NoTag,
-        resolvers: Vec::new(),
-    });
+    builder.add_wire(WireSpec::new(symbols.intern("uplink"), interfaces));
+    builder.add_zone(ZoneDraft::new(symbols.intern("all"), &interfaces));
     builder.add_rule(SecurityRuleDraft::new(symbols.intern("all"), Action::Allow));
     builder.build(Arc::new(symbols.freeze())).unwrap()
 }

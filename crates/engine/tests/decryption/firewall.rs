@@ -15,10 +15,9 @@ use logs::{
 };
 use packet::{Checksums, FragmentLimits, IpProtocol, LinkType, Timestamp, Wire, build::Summing, parse};
 use policy::{
-    Action, AddressGroup, AddressRef, AntiSpoof, AppId, Criterion, DecryptAction, DecryptionProfile,
-    DecryptionRuleDraft, Ethertypes, GroupMembers, InterfaceId, LogSetting, Policy, PolicyBuilder,
-    SecurityRuleDraft, Settings, SslForwardProxy, SslNoProxy, SymbolsBuilder, TagFilter, TlsVersion, VlanSet,
-    WireSpec, ZoneDraft,
+    Action, AddressGroup, AddressRef, AppId, Criterion, DecryptAction, DecryptionProfile,
+    DecryptionRuleDraft, GroupMembers, InterfaceId, LogSetting, Policy, PolicyBuilder, SecurityRuleDraft,
+    Settings, SslForwardProxy, SslNoProxy, SymbolsBuilder, TagFilter, TlsVersion, WireSpec, ZoneDraft,
 };
 use serde_json::Value;
 use tags::{Cause, CauseSource, Registration, Subject, TagLimits, TagNames, TagStore};
@@ -92,23 +91,9 @@ impl Plan {
         builder.settings(self.settings.clone());
         let interfaces = ["lan0", "wan0"].map(|name| builder.add_interface(symbols.intern(name)));
         assert_eq!(interfaces, [INSIDE, OUTSIDE]);
-        builder.add_wire(WireSpec {
-            mode: policy::WireMode::Inline,
-            name: symbols.intern("uplink"),
-            interfaces,
-            tag_allowed: VlanSet::all(),
-            ethertypes: Ethertypes::All,
-            protect_link_local: false,
-            link_state_pass_through: false,
-        });
+        builder.add_wire(WireSpec::new(symbols.intern("uplink"), interfaces));
         for (name, interface) in ["inside", "outside"].into_iter().zip(interfaces) {
-            builder.add_zone(ZoneDraft {
-                name: symbols.intern(name),
-                interfaces: vec![(interface, None)],
-                networks: Vec::new(),
-                anti_spoof: AntiSpoof::NoTag,
-                resolvers: Vec::new(),
-            });
+            builder.add_zone(ZoneDraft::new(symbols.intern(name), &[interface]));
         }
         let [bypass, infected] = [
             ("Decryption-Bypass", "decrypt-error"),

@@ -19,8 +19,8 @@ use packet::{
     parse,
 };
 use policy::{
-    Action, AntiSpoof, Criterion, DecryptAction, DecryptionRuleDraft, Ethertypes, InterfaceId, Policy,
-    PolicyBuilder, SecurityRuleDraft, SymbolsBuilder, VlanSet, WireMode, WireSpec, ZoneDraft,
+    Action, Criterion, DecryptAction, DecryptionRuleDraft, InterfaceId, Policy, PolicyBuilder,
+    SecurityRuleDraft, SymbolsBuilder, WireSpec, ZoneDraft,
 };
 use rustls::{ClientConfig, ClientConnection, RootCertStore, pki_types::ServerName};
 use serde_json::Value;
@@ -43,23 +43,9 @@ fn policy() -> Policy {
     let mut builder = PolicyBuilder::new();
     let interfaces = ["lan0", "wan0"].map(|name| builder.add_interface(symbols.intern(name)));
     assert_eq!(interfaces, SIDES);
-    builder.add_wire(WireSpec {
-        mode: WireMode::Inline,
-        name: symbols.intern("uplink"),
-        interfaces,
-        tag_allowed: VlanSet::all(),
-        ethertypes: Ethertypes::All,
-        protect_link_local: false,
-        link_state_pass_through: false,
-    });
+    builder.add_wire(WireSpec::new(symbols.intern("uplink"), interfaces));
     for (name, interface) in ["inside", "outside"].into_iter().zip(interfaces) {
-        builder.add_zone(ZoneDraft {
-            name: symbols.intern(name),
-            interfaces: vec![(interface, None)],
-            networks: Vec::new(),
-            anti_spoof: AntiSpoof::NoTag,
-            resolvers: Vec::new(),
-        });
+        builder.add_zone(ZoneDraft::new(symbols.intern(name), &[interface]));
     }
     let private = builder.add_category(symbols.intern("private"));
     builder.add_pattern(private, &"bank.example".parse().unwrap());

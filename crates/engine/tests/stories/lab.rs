@@ -14,8 +14,8 @@ use logs::{
 };
 use packet::{Checksums, FragmentLimits, LinkType, Outline, Timestamp, Wire, parse};
 use policy::{
-    Action, AddressGroup, AddressRef, AntiSpoof, AppId, Criterion, DecryptAction, DecryptionProfile,
-    DecryptionRuleDraft, DnsAction, Ethertypes, GroupMembers, ListId, LogSetting, Policy, PolicyBuilder,
+    Action, AddressGroup, AddressRef, AppId, Criterion, DecryptAction, DecryptionProfile,
+    DecryptionRuleDraft, DnsAction, GroupMembers, ListId, LogSetting, Policy, PolicyBuilder,
     SecurityRuleDraft, Settings, Sinkhole, SpywareProfile, SslForwardProxy, SslNoProxy, SymbolsBuilder,
     TagFilter, TlsVersion, VlanSet, WireSpec, ZoneDraft,
 };
@@ -66,26 +66,18 @@ impl Plan {
         builder.settings(self.settings.clone());
         let interfaces = ["lan0", "wan0"].map(|name| builder.add_interface(symbols.intern(name)));
         builder.add_wire(WireSpec {
-            mode: policy::WireMode::Inline,
-            name: symbols.intern("uplink"),
-            interfaces,
             tag_allowed: self.vlans.parse::<VlanSet>().unwrap(),
-            ethertypes: Ethertypes::All,
-            protect_link_local: false,
-            link_state_pass_through: false,
+            ..WireSpec::new(symbols.intern("uplink"), interfaces)
         });
         for (name, interface) in ["inside", "outside"].into_iter().zip(interfaces) {
             builder.add_zone(ZoneDraft {
-                name: symbols.intern(name),
-                interfaces: vec![(interface, None)],
-                networks: Vec::new(),
-                anti_spoof: AntiSpoof::NoTag,
                 resolvers: self
                     .verifying
                     .iter()
                     .flatten()
                     .map(|resolver| AddressRef::Literal(resolver.parse().unwrap()))
                     .collect(),
+                ..ZoneDraft::new(symbols.intern(name), &[interface])
             });
         }
         let infected = builder.add_group(AddressGroup {
