@@ -9,7 +9,7 @@ use std::{
     net::IpAddr,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -48,6 +48,7 @@ pub struct Exclusion {
 pub struct ExclusionCache {
     servers: Mutex<HashMap<ExcludedServer, Exclusion>>,
     count: AtomicUsize,
+    evicted: AtomicU64,
 }
 
 impl ExclusionCache {
@@ -72,6 +73,7 @@ impl ExclusionCache {
                 && let Some(oldest) = oldest.map(|(server, _)| *server)
             {
                 servers.remove(&oldest);
+                self.evicted.fetch_add(1, Ordering::Relaxed);
             }
         }
         let exclusion = Exclusion {
@@ -100,6 +102,11 @@ impl ExclusionCache {
         let mut list: Vec<_> = in_force.map(|(server, known)| (*server, known.clone())).collect();
         list.sort_by_key(|(server, known)| (std::cmp::Reverse(known.since), server.address, server.port));
         list
+    }
+
+    /// How many have made room for others.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
     }
 
     /// Forgets all; returns how many there were.
@@ -168,6 +175,7 @@ mod tests {
         assert_eq!((list.len(), list[0].0), (1024, server(5000)));
         assert!(cache.contains(at(2001), 1, &server(0)));
         assert!(!cache.contains(at(2001), 1, &server(1)), "the oldest");
+        assert_eq!(cache.evicted(), 1);
         // What does not hold any more makes room first.
         cache.add(at(2002), 2, &server(6000), "new".into());
         assert_eq!(cache.clear(), 1);

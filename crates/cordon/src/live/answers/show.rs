@@ -180,6 +180,7 @@ impl Answers {
                 "not_decrypted": all.not_adopted,
                 "unverified_names": all.unverified_names,
                 "excluded": all.excluded,
+                "exclusions_evicted": self.commits.decryption().excluded.evicted(),
             },
             "sinkholed": all.sinkholed,
             "dns_stream_overflow": all.dns_stream_overflow,
