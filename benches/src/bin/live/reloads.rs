@@ -145,7 +145,7 @@ fn reload_all(firewall: &Firewall, by: By, configs: &[String; 2]) -> std::io::Re
                 firewall.hang_up()?;
                 // Nobody answers a signal: the rules tell when it was obeyed.
                 let rule = format!("rule-{side}");
-                while control.ask("show rules")?["rules"][0]["name"] != rule.as_str() {
+                while control.ask("show rules")?["security"][0]["name"] != rule.as_str() {
                     if began.elapsed() > AT_MOST {
                         return Err(std::io::Error::other("a signal was not obeyed"));
                     }
