@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Firewall {
     folder: tempfile::TempDir,
     child: Option<Child>,
+    pin: Option<usize>,
 }
 
 impl Firewall {
@@ -32,7 +33,16 @@ impl Firewall {
         for (name, content) in files {
             fs::write(folder.path().join(name), content)?;
         }
-        Ok(Self { folder, child: None })
+        Ok(Self {
+            folder,
+            child: None,
+            pin: None,
+        })
+    }
+
+    /// Has its one worker stay on this CPU.
+    pub fn pin(&mut self, cpu: usize) {
+        self.pin = Some(cpu);
     }
 
     /// Starts it between `lan0` and `wan0`; returns at once.
@@ -45,6 +55,9 @@ impl Firewall {
         command.arg("--state").arg(self.file("state"));
         command.arg("--socket").arg(self.file("cordon.sock"));
         command.args(["--workers", &workers.to_string()]);
+        if let Some(cpu) = self.pin {
+            command.args(["--pin", &cpu.to_string()]);
+        }
         self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn()?);
         Ok(())
     }

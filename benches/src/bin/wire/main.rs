@@ -36,6 +36,8 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 const ROUNDS: usize = 5;
 const SECONDS: Duration = Duration::from_secs(1);
+/// Where those stay that do not move.
+const CORE: usize = 0;
 /// Where the flood of frames goes, and in how many flows.
 const FLOODED: &str = "10.0.2.77";
 const FLOWS: u16 = 1000;
@@ -69,14 +71,17 @@ enum Between {
     Ports,
     /// `cordon run`, everything inspected.
     Cordon,
+    /// The same with its worker held where [`keep_up`] holds the others.
+    Pinned,
 }
 
-const ALL: [Between; 5] = [
+const ALL: [Between; 6] = [
     Between::Bridge,
     Between::Nftables,
     Between::Xdp,
     Between::Ports,
     Between::Cordon,
+    Between::Pinned,
 ];
 
 impl Between {
@@ -84,7 +89,7 @@ impl Between {
     fn server(self) -> &'static str {
         match self {
             Self::Nftables => "10.0.2.1:9999",
-            Self::Bridge | Self::Xdp | Self::Ports | Self::Cordon => "10.0.0.2:9999",
+            Self::Bridge | Self::Xdp | Self::Ports | Self::Cordon | Self::Pinned => "10.0.0.2:9999",
         }
     }
 }
@@ -117,7 +122,7 @@ const LINES: [Line; 8] = [
 /// them. Beside it the median of the ratios to the bridge.
 fn compare(words: &[&str]) {
     println!(
-        "{:<38}    bridge  nftables       xdp     ports    cordon",
+        "{:<38}    bridge  nftables       xdp     ports    cordon    pinned",
         "through"
     );
     let lab = Lab::new();
@@ -164,7 +169,7 @@ fn pump(from: &mut Receiver, to: &mut Sender) -> usize {
 fn keep_up(mut waiter: Waiter, mut turn: impl FnMut() -> usize, enough: impl Fn() -> bool) {
     // As a worker of cordon: a thread that moves overtakes itself.
     let mut core = CpuSet::new();
-    core.set(0);
+    core.set(CORE);
     sched_setaffinity(None, &core).expect("a core");
     let (mut vigil, start) = (Vigil::default(), Instant::now());
     while !enough() {
@@ -221,9 +226,12 @@ impl Lab {
             Between::Nftables => self.with_nftables(measure),
             Between::Xdp => self.with_xdp(measure),
             Between::Ports => self.with_ports(measure),
-            Between::Cordon => {
-                let mut firewall =
-                    Firewall::new(CONFIG, &[("names.txt", "listed.example\n")]).expect("files");
+            Between::Cordon | Between::Pinned => {
+                let files = [("names.txt", "listed.example\n")];
+                let mut firewall = Firewall::new(CONFIG, &files).expect("files");
+                if between == Between::Pinned {
+                    firewall.pin(CORE);
+                }
                 firewall.start(&self.cable.firewall, 1).expect("cordon");
                 measure()
             }
@@ -367,7 +375,7 @@ fn flood_both(lab: &Lab, between: Between) -> (f64, f64) {
             );
             ends.dst_mac = match between {
                 Between::Nftables => lab.router(),
-                Between::Bridge | Between::Xdp | Between::Ports | Between::Cordon => {
+                Between::Bridge | Between::Xdp | Between::Ports | Between::Cordon | Between::Pinned => {
                     MacAddr([2, 0, 0, 0, 0, 9])
                 }
             };
