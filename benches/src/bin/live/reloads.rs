@@ -105,6 +105,8 @@ fn reloads_by(by: By) -> Result<(), Box<dyn Error>> {
         "sent {sent}, lost {lost} (frames missed by the taps: {})",
         captured.missed
     );
+    let info = firewall.ask("show info")?;
+    println!("dropped, as cordon says: {}", info["drops"]);
     let answered = |side: usize| {
         let all = captured.answers.iter();
         all.filter(|(_, _, address)| *address == SINKHOLES[side]).count()
