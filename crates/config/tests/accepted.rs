@@ -125,6 +125,27 @@ fn settings_reach_the_policy() {
 }
 
 #[test]
+fn a_decryption_profile_reaches_the_policy() {
+    let running = running(EVERY_KEY, &FILES);
+    let profile = running
+        .policy
+        .decryption_rules()
+        .find_map(|(_, rule)| running.policy.decryption_profile(rule.profile?))
+        .unwrap();
+    let proxy = profile.ssl_forward_proxy;
+    assert!(proxy.restrict_cert_exts && proxy.auto_include_altname);
+    assert!(proxy.block_tls13_downgrade_no_resource && !proxy.block_if_no_resource);
+    let ciphers = policy::TlsCiphers {
+        aes_256_gcm: true,
+        ..policy::TlsCiphers::NONE
+    };
+    assert_eq!(
+        profile.ciphers, ciphers,
+        "two ciphers need the hash that is forbidden"
+    );
+}
+
+#[test]
 fn names_become_what_they_stand_for() {
     let running = running(EVERY_KEY, &FILES);
     let web = |src: &str, dst: &str, port: u16| decide(&running, src, dst, port);

@@ -404,11 +404,17 @@ found! {
         "fw:3:8: error: setting.ssl-decrypt.crl: expected `file:PATH`, not `file:`",
         "fw:4:1: error: setting.ssl-decrypt.root-ca-exclude-list is not supported",
     ];
-    decryption_profile_not_supported: "[profiles.decryption.p]\nssl-no-proxy.block-unknown-cert = true\nssl-protocol-settings.enc-algo-rc4 = true\nssl-forward-proxy.restrict-cert-exts = true" => [
+    decryption_profile_with_faults: "[profiles.decryption.p]\nssl-no-proxy.block-unknown-cert = true\nssl-protocol-settings.enc-algo-rc4 = true\nssl-protocol-settings.enc-algo-rc5 = true\nssl-inbound-proxy.block-if-no-resource = true" => [
         "fw:1:22: warning: decryption profile `p` is not used",
         "fw:2:14: error: unknown key `block-unknown-cert` in profiles.decryption.p.ssl-no-proxy; known are block-expired-certificate, block-untrusted-issuer",
-        "fw:3:23: error: profiles.decryption.p.ssl-protocol-settings.enc-algo-rc4 is not supported",
-        "fw:4:19: error: profiles.decryption.p.ssl-forward-proxy.restrict-cert-exts is not supported",
+        "fw:3:38: warning: profiles.decryption.p.ssl-protocol-settings.enc-algo-rc4 = true changes nothing: cordon speaks ECDHE with AES-GCM or ChaCha20-Poly1305 only, and a server that has nothing else cannot be decrypted",
+        "fw:4:23: error: unknown key `enc-algo-rc5` in profiles.decryption.p.ssl-protocol-settings; nearest valid name: `enc-algo-rc4`",
+        "fw:5:1: error: profiles.decryption.p.ssl-inbound-proxy is not supported",
+    ];
+    decryption_profile_without_algorithms: "[profiles.decryption.p]\n[profiles.decryption.p.ssl-protocol-settings]\nkeyxchg-algo-ecdhe = false\nauth-algo-sha256 = false\nenc-algo-aes-256-gcm = false" => [
+        "fw:1:22: warning: decryption profile `p` is not used",
+        "fw:3:22: error: decryption profile `p`: without keyxchg-algo-ecdhe nothing can be decrypted: cordon speaks no other key exchange",
+        "fw:5:24: error: decryption profile `p`: no cipher is left to decrypt with; allow one of aes-128-gcm with sha256, aes-256-gcm with sha384, chacha20-poly1305 with sha256",
     ];
     categories_with_faults: "[profiles.custom-url-category.c]\ntype = 'Category Match'\nlist = ['https://a.example/', 'a.*.example', '*.b.example']" => [
         "fw:1:31: warning: URL category `c` is not used",

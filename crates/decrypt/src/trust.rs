@@ -52,6 +52,8 @@ pub struct Verdict {
     pub unknown: bool,
     /// The certificate is not for the name that was asked, or the address where none was.
     pub wrong_name: Option<CertificateError>,
+    /// It has no alternative names, but its common name is that name. No present client takes that for an answer.
+    pub right_common_name: bool,
 }
 
 impl Verdict {
@@ -233,8 +235,10 @@ impl Trust {
         now: UnixTime,
         validity: (u64, u64),
     ) -> Verdict {
+        let wrong_name = wrong_name(leaf, name);
         let mut verdict = Verdict {
-            wrong_name: wrong_name(leaf, name),
+            right_common_name: wrong_name.is_some() && is_for_by_common_name(leaf, name),
+            wrong_name,
             ..Verdict::default()
         };
         let Some(verifiers) = &self.verifiers else {
@@ -300,6 +304,29 @@ fn wrong_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Option<Certif
         Ok(()) => None,
         Err(Error::InvalidCertificate(error)) => Some(error),
         Err(_) => Some(CertificateError::NotValidForName),
+    }
+}
+
+/// Whether a certificate without alternative names is for a name by its common name.
+fn is_for_by_common_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+    let Ok((_, certificate)) = x509_parser::parse_x509_certificate(leaf) else {
+        return false;
+    };
+    if !matches!(certificate.subject_alternative_name(), Ok(None)) {
+        return false;
+    }
+    let common_name = certificate.subject().iter_common_name().next();
+    let Some(common_name) = common_name.and_then(|attribute| attribute.as_str().ok()) else {
+        return false;
+    };
+    let asked = name.to_str();
+    let below = |host: &str| {
+        let (label, rest) = asked.split_once('.')?;
+        Some(!label.is_empty() && rest.eq_ignore_ascii_case(host))
+    };
+    match common_name.strip_prefix("*.") {
+        Some(host) => matches!(name, ServerName::DnsName(_)) && below(host).unwrap_or(false),
+        None => common_name.eq_ignore_ascii_case(&asked),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cordon_decrypt::{
     ChainStatus, ErrorIndex, FailureClass,
-    tls::{Leg, Relay, State, Terms, Version},
+    tls::{Ciphers, Leg, Relay, State, Terms, Version},
 };
 use lab::{Lab, NAME, NOW, Root, Site, Witness, at, connect, exchange, failure, leaf_params, say};
 use rcgen::{
@@ -31,6 +31,9 @@ const STRICT: Terms = Terms {
     block_client_cert: true,
     block_if_sni_mismatch: true,
     strip_alpn: false,
+    restrict_cert_exts: false,
+    auto_include_altname: false,
+    ciphers: Ciphers::ALL,
     min_version: Version::Tls10,
     max_version: Version::Tls13,
 };
@@ -643,5 +646,58 @@ fn any_alert_of_a_client_over_our_certificate() {
         let failed = failure(&relay);
         assert_eq!((failed.class, failed.leg), (class, Leg::Client));
         assert!(failed.refused_by_client && failed.error.starts_with("the client does not trust"));
+    }
+}
+
+/// A peer that has none of the ciphers the profile allows is one that cannot be decrypted, on either leg.
+#[test]
+fn ciphers_that_the_profile_forbids() {
+    let lab = Lab::new();
+    let mut no_aes_256 = lab.provider.as_ref().clone();
+    no_aes_256
+        .cipher_suites
+        .retain(|suite| !format!("{:?}", suite.suite()).contains("AES_256"));
+    for block in [false, true] {
+        let terms = Terms {
+            block_unsupported_cipher: block,
+            ciphers: Ciphers {
+                aes_128_gcm: false,
+                aes_256_gcm: true,
+                chacha20_poly1305: false,
+            },
+            ..Terms::default()
+        };
+        let config = lab.server_config_with(no_aes_256.clone(), &lab.good_site(), rustls::ALL_VERSIONS);
+        let server = ServerConnection::new(Arc::new(config)).unwrap();
+        let (relay, _) = run_with(&lab, terms, lab.client(), server);
+        let failed = failure(&relay);
+        assert_eq!(
+            (failed.class, failed.leg, failed.index),
+            (
+                FailureClass::UnsupportedParameter,
+                Leg::Server,
+                ErrorIndex::Cipher
+            )
+        );
+        assert_eq!(failed.may_bypass, !block);
+
+        let trusted = lab.authority.trust_certificate_pem();
+        let config = lab.client_config_with(no_aes_256.clone(), rustls::ALL_VERSIONS, &trusted);
+        let (relay, _) = run_with(
+            &lab,
+            terms,
+            connect(&Arc::new(config)),
+            lab.server(&lab.good_site()),
+        );
+        let failed = failure(&relay);
+        assert_eq!(
+            (failed.class, failed.leg, &*failed.error),
+            (
+                FailureClass::UnsupportedParameter,
+                Leg::Client,
+                "no cipher suite in common"
+            )
+        );
+        assert_eq!(failed.may_bypass, !block);
     }
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use cordon_decrypt::{
     ChainStatus,
-    tls::{Leg, State, Terms, Version},
+    tls::{Ciphers, Leg, State, Terms, Version},
 };
 use lab::{ADDRESS, Lab, NAME, NOW, Witness, connect, exchange, heard, leaf_params, say};
 use rcgen::KeyPair;
 use rustls::{
-    ClientConnection, HandshakeKind, ServerConnection, SupportedProtocolVersion,
+    ClientConnection, Error, HandshakeKind, ServerConnection, SupportedProtocolVersion,
     pki_types::ServerName,
     version::{TLS12, TLS13},
 };
@@ -280,6 +280,189 @@ fn a_leaf_has_the_subject_names_and_dates_of_the_servers() {
     assert_eq!(names(&leaf), names(&original));
     assert_ne!(leaf.raw_serial(), original.raw_serial());
     assert!(!leaf.is_ca());
+}
+
+/// What a client is shown for a certificate of these parameters.
+fn shown(lab: &Lab, params: &rcgen::CertificateParams, terms: Terms) -> Result<Vec<u8>, Error> {
+    let site = lab.root.sign(params, KeyPair::generate().unwrap());
+    let mut relay = lab.relay(terms);
+    let (mut client, mut server) = (lab.client(), lab.server(&site));
+    let mut tap = Witness::default();
+    exchange(&mut relay, &mut client, &mut server, &mut tap, 1460).client?;
+    Ok(client.peer_certificates().unwrap()[0].to_vec())
+}
+
+fn extensions(certificate: &[u8]) -> Vec<String> {
+    let (_, certificate) = parse_x509_certificate(certificate).unwrap();
+    let mut names: Vec<String> = certificate
+        .extensions()
+        .iter()
+        .map(|extension| extension.oid.to_id_string())
+        .collect();
+    names.sort();
+    names
+}
+
+/// id-ce-certificatePolicies with the policy of domain-validated certificates; a TLS feature; an unknown one.
+fn with_extensions() -> rcgen::CertificateParams {
+    let mut params = leaf_params(NAME);
+    params.custom_extensions = [
+        (
+            &[2, 5, 29, 32][..],
+            &b"\x30\x0a\x30\x08\x06\x06\x67\x81\x0c\x01\x02\x01"[..],
+        ),
+        (&[1, 3, 6, 1, 5, 5, 7, 1, 24], b"\x30\x03\x02\x01\x05"),
+        (&[1, 2, 3, 4], b"\x05\x00"),
+    ]
+    .map(|(oid, content)| rcgen::CustomExtension::from_oid_content(oid, content.to_vec()))
+    .into();
+    params
+}
+
+#[test]
+fn a_leaf_has_few_extensions_and_fewer_where_they_are_restricted() {
+    const KEY_USAGE: &str = "2.5.29.15";
+    const NAMES: &str = "2.5.29.17";
+    const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
+    let lab = Lab::new();
+    let leaf = shown(&lab, &with_extensions(), Terms::default()).unwrap();
+    let found = extensions(&leaf);
+    for expected in [KEY_USAGE, NAMES, EXTENDED_KEY_USAGE, "2.5.29.32", "2.5.29.35"] {
+        assert!(found.iter().any(|oid| oid == expected), "{expected} in {found:?}");
+    }
+    for foreign in ["1.3.6.1.5.5.7.1.24", "1.2.3.4"] {
+        assert!(found.iter().all(|oid| oid != foreign), "{foreign} in {found:?}");
+    }
+    let terms = Terms {
+        restrict_cert_exts: true,
+        ..Terms::default()
+    };
+    // The same server, whose leaf is in the cache: another is minted.
+    let leaf = shown(&lab, &with_extensions(), terms).unwrap();
+    assert_eq!(extensions(&leaf), [KEY_USAGE, NAMES, EXTENDED_KEY_USAGE]);
+}
+
+#[test]
+fn the_common_name_becomes_an_alternative_name_where_there_is_none() {
+    let lab = Lab::new();
+    let terms = Terms {
+        auto_include_altname: true,
+        // A common name is what a server is for, where it has no other.
+        block_if_sni_mismatch: true,
+        ..Terms::default()
+    };
+    for common_name in [NAME, "*.example.org"] {
+        let mut params = leaf_params(common_name);
+        params.subject_alt_names.clear();
+        assert!(
+            shown(&lab, &params, Terms::default()).is_err(),
+            "no client takes a certificate without names"
+        );
+        let leaf = shown(&lab, &params, terms).unwrap();
+        let (_, leaf) = parse_x509_certificate(&leaf).unwrap();
+        let names = leaf.subject_alternative_name().unwrap().unwrap();
+        assert_eq!(
+            names.value.general_names,
+            [x509_parser::extensions::GeneralName::DNSName(common_name)]
+        );
+    }
+    // One that has names keeps them, whatever its common name is.
+    let mut params = leaf_params("other.example");
+    params.subject_alt_names = vec![rcgen::SanType::DnsName(NAME.try_into().unwrap())];
+    let leaf = shown(&lab, &params, terms).unwrap();
+    let (_, leaf) = parse_x509_certificate(&leaf).unwrap();
+    let names = leaf.subject_alternative_name().unwrap().unwrap();
+    assert_eq!(names.value.general_names.len(), 1);
+    // A common name that is for another host, or for none.
+    for common_name in ["other.example", "example.org", "*.org", "Example Ltd", ""] {
+        let mut params = leaf_params(common_name);
+        params.subject_alt_names.clear();
+        assert!(shown(&lab, &params, terms).is_err(), "{common_name}");
+    }
+}
+
+#[test]
+fn both_legs_speak_only_the_ciphers_the_profile_allows() {
+    const NONE: Ciphers = Ciphers {
+        aes_128_gcm: false,
+        aes_256_gcm: false,
+        chacha20_poly1305: false,
+    };
+    for (ciphers, name) in [
+        (
+            Ciphers {
+                aes_128_gcm: true,
+                ..NONE
+            },
+            "AES_128_GCM",
+        ),
+        (
+            Ciphers {
+                aes_256_gcm: true,
+                ..NONE
+            },
+            "AES_256_GCM",
+        ),
+        (
+            Ciphers {
+                chacha20_poly1305: true,
+                ..NONE
+            },
+            "CHACHA20_POLY1305",
+        ),
+    ] {
+        for version in [Version::Tls12, Version::Tls13] {
+            let lab = Lab::new();
+            let mut relay = lab.relay(Terms {
+                ciphers,
+                min_version: version,
+                max_version: version,
+                ..Terms::default()
+            });
+            let (mut client, mut server) = (lab.client(), lab.server(&lab.good_site()));
+            let mut tap = Witness::default();
+            exchange(&mut relay, &mut client, &mut server, &mut tap, 1460)
+                .client
+                .unwrap();
+            let facts = relay.facts();
+            assert_eq!(facts.client.unwrap().encryption, name, "{version:?}");
+            assert_eq!(facts.server.unwrap().encryption, name, "{version:?}");
+        }
+    }
+}
+
+/// The leaf's key is one for a suite that the profile allows, not for any the client offers.
+#[test]
+fn the_key_of_a_leaf_fits_the_ciphers_that_are_left() {
+    let lab = Lab::new();
+    let mut provider = lab.provider.as_ref().clone();
+    provider.cipher_suites.retain(|suite| {
+        [
+            rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            rustls::CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        ]
+        .contains(&suite.suite())
+    });
+    let trusted = lab.authority.trust_certificate_pem();
+    let config = Arc::new(lab.client_config_with(provider, &[&TLS12], &trusted));
+    for (aes_128_gcm, suite) in [
+        (true, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+        (false, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+    ] {
+        let mut relay = lab.relay(Terms {
+            ciphers: Ciphers {
+                aes_128_gcm,
+                ..Ciphers::ALL
+            },
+            ..Terms::default()
+        });
+        let (mut client, mut server) = (connect(&config), lab.server(&lab.good_site()));
+        let mut tap = Witness::default();
+        exchange(&mut relay, &mut client, &mut server, &mut tap, 1460)
+            .client
+            .unwrap();
+        assert_eq!(relay.facts().client.unwrap().suite, suite);
+    }
 }
 
 #[test]

@@ -55,7 +55,8 @@ pub use management::Management;
 pub use networks::Networks;
 pub use policy::Policy;
 pub use profile::{
-    DecryptionProfile, DnsAction, Sinkhole, SpywareProfile, SslForwardProxy, SslNoProxy, TlsVersion,
+    DecryptionProfile, DnsAction, Sinkhole, SpywareProfile, SslForwardProxy, SslNoProxy, TlsCiphers,
+    TlsVersion,
 };
 pub use security::{Action, AppKnowledge, Decision, Query, SecurityRule};
 pub use service::{InvalidPorts, PortSet, Service};

@@ -158,8 +158,40 @@ pub struct SslForwardProxy {
     pub block_if_sni_mismatch: bool,
     /// Sessions that find no room in the proxy.
     pub block_if_no_resource: bool,
+    /// Those of them whose client offers TLS 1.3.
+    pub block_tls13_downgrade_no_resource: bool,
     /// Whether ALPN is taken out, so that HTTP/1.1 is spoken.
     pub strip_alpn: bool,
+    /// Minted certificates have no extensions but key usage, extended key usage and alternative names.
+    pub restrict_cert_exts: bool,
+    /// A certificate without alternative names is imitated with its common name as one.
+    pub auto_include_altname: bool,
+}
+
+/// Which of the spoken ciphers are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsCiphers {
+    /// AES-128-GCM with SHA-256.
+    pub aes_128_gcm: bool,
+    /// AES-256-GCM with SHA-384.
+    pub aes_256_gcm: bool,
+    /// ChaCha20-Poly1305 with SHA-256.
+    pub chacha20_poly1305: bool,
+}
+
+impl TlsCiphers {
+    /// Every one.
+    pub const ALL: Self = Self {
+        aes_128_gcm: true,
+        aes_256_gcm: true,
+        chacha20_poly1305: true,
+    };
+    /// Not one.
+    pub const NONE: Self = Self {
+        aes_128_gcm: false,
+        aes_256_gcm: false,
+        chacha20_poly1305: false,
+    };
 }
 
 /// What is checked of sessions that stay closed, as far as it is in the clear: up to TLS 1.2.
@@ -184,6 +216,8 @@ pub struct DecryptionProfile {
     pub min_version: TlsVersion,
     /// The newest version.
     pub max_version: TlsVersion,
+    /// What sessions may be encrypted with.
+    pub ciphers: TlsCiphers,
     /// ECH configurations are taken out of HTTPS records, so that clients show the name they ask for.
     pub strip_ech: bool,
     /// A server name that keeps a session closed is believed only where DNS, or the server's certificate, has shown it

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use policy::{DecryptionProfile, DnsAction, ListId, Sinkhole, SpywareProfile, TlsVersion};
+use policy::{DecryptionProfile, DnsAction, ListId, Sinkhole, SpywareProfile, TlsCiphers, TlsVersion};
 
 use super::{Compiler, by};
 use crate::{
     document::{DecryptionProfileEntry, SpywareProfileEntry},
     finding::Quoted,
+    reader::Located,
 };
 
 /// Lists of domain names that come with PAN-OS content updates.
@@ -115,15 +116,16 @@ impl<'a> Compiler<'a> {
 
     fn decryption_profile(&mut self, entry: &'a DecryptionProfileEntry) {
         let name = self.symbol(&entry.name);
-        let min_version = entry
+        let protocol = &entry.protocol;
+        let min_version = protocol
             .min_version
             .as_ref()
             .map_or(TlsVersion::Tls10, |given| given.value);
-        let max_version = entry
+        let max_version = protocol
             .max_version
             .as_ref()
             .map_or(TlsVersion::Max, |given| given.value);
-        if let Some(given) = entry.max_version.as_ref().or(entry.min_version.as_ref())
+        if let Some(given) = protocol.max_version.as_ref().or(protocol.min_version.as_ref())
             && min_version > max_version
         {
             let message = format!(
@@ -134,6 +136,7 @@ impl<'a> Compiler<'a> {
             );
             self.findings.error(given.span, message);
         }
+        let ciphers = self.ciphers(entry);
         let verify_sni = entry.verify_sni.as_ref().filter(|given| given.value);
         if let Some(given) = verify_sni
             && self.document.zones.iter().all(|zone| zone.resolvers.is_empty())
@@ -154,8 +157,39 @@ impl<'a> Compiler<'a> {
             local_exclusion_cache: entry.local_exclusion_cache,
             min_version,
             max_version,
+            ciphers,
         });
         self.decryption
             .add("decryption profile", &entry.name, id, self.findings);
+    }
+
+    /// What is left of the ciphers; it is an error where nothing is.
+    fn ciphers(&self, entry: &DecryptionProfileEntry) -> TlsCiphers {
+        let protocol = &entry.protocol;
+        let allowed = |given: &Option<Located<bool>>| given.as_ref().is_none_or(|given| given.value);
+        let [sha256, sha384] = [&protocol.sha256, &protocol.sha384].map(allowed);
+        let ciphers = TlsCiphers {
+            aes_128_gcm: allowed(&protocol.aes_128_gcm) && sha256,
+            aes_256_gcm: allowed(&protocol.aes_256_gcm) && sha384,
+            chacha20_poly1305: allowed(&protocol.chacha20_poly1305) && sha256,
+        };
+        let name = Quoted(&entry.name.value);
+        if let Some(given) = protocol.ecdhe.as_ref().filter(|given| !given.value) {
+            let message = format!(
+                "decryption profile {name}: without keyxchg-algo-ecdhe nothing can be decrypted: cordon speaks no \
+                 other key exchange"
+            );
+            self.findings.error(given.span, message);
+        }
+        if ciphers == TlsCiphers::NONE
+            && let Some(given) = protocol.first_forbidden()
+        {
+            let message = format!(
+                "decryption profile {name}: no cipher is left to decrypt with; allow one of aes-128-gcm with sha256, \
+                 aes-256-gcm with sha384, chacha20-poly1305 with sha256"
+            );
+            self.findings.error(given.span, message);
+        }
+        ciphers
     }
 }

@@ -1,5 +1,6 @@
 //! What the document says, read but not yet understood: names are texts, references lead nowhere yet.
 
+mod decryption_profile;
 mod forwarding;
 mod network;
 mod objects;
@@ -7,6 +8,7 @@ mod profiles;
 mod rules;
 mod settings;
 
+pub(crate) use decryption_profile::DecryptionProfileEntry;
 pub(crate) use forwarding::{ActionEntry, EvidenceEntry, ForwardingProfileEntry, MatchEntry, TaggingEntry};
 pub(crate) use network::{TapEntry, WireEntry, ZoneEntry};
 pub(crate) use objects::{
@@ -14,7 +16,7 @@ pub(crate) use objects::{
     ServiceGroupEntry, TagEntry,
 };
 pub use objects::{ListKind, Recurring};
-pub(crate) use profiles::{DecryptionProfileEntry, ProfileGroupEntry, SpywareProfileEntry, UrlCategoryEntry};
+pub(crate) use profiles::{ProfileGroupEntry, SpywareProfileEntry, UrlCategoryEntry};
 pub(crate) use rules::{DecryptionRuleEntry, SecurityRuleEntry};
 pub(crate) use settings::SettingsEntry;
 

@@ -1,9 +1,9 @@
-//! Profiles: anti-spyware, decryption, custom URL categories, profile groups.
+//! Profiles: anti-spyware, custom URL categories, profile groups.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use packet::DomainName;
-use policy::{DnsAction, SslForwardProxy, SslNoProxy, TlsVersion};
+use policy::DnsAction;
 
 use crate::reader::{Located, TableReader, Text};
 
@@ -123,113 +123,6 @@ impl SpywareProfileEntry {
         }
         botnet.finish();
     }
-}
-
-/// Algorithms that PAN-OS can forbid one by one.
-const ALGORITHMS: [&str; 14] = [
-    "keyxchg-algo-rsa",
-    "keyxchg-algo-dhe",
-    "keyxchg-algo-ecdhe",
-    "enc-algo-3des",
-    "enc-algo-rc4",
-    "enc-algo-aes-128-cbc",
-    "enc-algo-aes-256-cbc",
-    "enc-algo-aes-128-gcm",
-    "enc-algo-aes-256-gcm",
-    "enc-algo-chacha20-poly1305",
-    "auth-algo-md5",
-    "auth-algo-sha1",
-    "auth-algo-sha256",
-    "auth-algo-sha384",
-];
-
-/// `profiles.decryption.NAME`
-#[derive(Clone, Debug)]
-pub(crate) struct DecryptionProfileEntry {
-    pub(crate) name: Text,
-    pub(crate) ssl_forward_proxy: SslForwardProxy,
-    pub(crate) ssl_no_proxy: SslNoProxy,
-    pub(crate) strip_ech: bool,
-    pub(crate) verify_sni: Option<Located<bool>>,
-    pub(crate) local_exclusion_cache: bool,
-    pub(crate) min_version: Option<Located<TlsVersion>>,
-    pub(crate) max_version: Option<Located<TlsVersion>>,
-}
-
-impl DecryptionProfileEntry {
-    pub(super) fn read(name: Text, mut reader: TableReader<'_>) -> Self {
-        let ssl_forward_proxy = reader
-            .table("ssl-forward-proxy")
-            .map(read_ssl_forward_proxy)
-            .unwrap_or_default();
-        let ssl_no_proxy = reader
-            .table("ssl-no-proxy")
-            .map(read_ssl_no_proxy)
-            .unwrap_or_default();
-        let (mut min_version, mut max_version) = (None, None);
-        if let Some(mut protocol) = reader.table("ssl-protocol-settings") {
-            let versions = TlsVersion::ALL.map(|version| (version.name(), version));
-            let [oldest @ .., _] = &versions;
-            min_version = protocol.choice("min-version", oldest);
-            max_version = protocol.choice("max-version", &versions);
-            for key in ALGORITHMS {
-                protocol.not_supported(key);
-            }
-            protocol.finish();
-        }
-        let verify_sni = reader.boolean("verify-sni");
-        let strip_ech = reader.switch("strip-ech", false);
-        let local_exclusion_cache = reader.switch("local-exclusion-cache", false);
-        reader.text("description");
-        for key in ["ssl-inbound-proxy", "ssh-proxy"] {
-            reader.not_supported(key);
-        }
-        reader.finish();
-        Self {
-            name,
-            ssl_forward_proxy,
-            ssl_no_proxy,
-            strip_ech,
-            verify_sni,
-            local_exclusion_cache,
-            min_version,
-            max_version,
-        }
-    }
-}
-
-fn read_ssl_no_proxy(mut reader: TableReader<'_>) -> SslNoProxy {
-    let checks = SslNoProxy {
-        block_expired_certificate: reader.switch("block-expired-certificate", false),
-        block_untrusted_issuer: reader.switch("block-untrusted-issuer", false),
-    };
-    reader.finish();
-    checks
-}
-
-fn read_ssl_forward_proxy(mut reader: TableReader<'_>) -> SslForwardProxy {
-    let proxy = SslForwardProxy {
-        block_expired_certificate: reader.switch("block-expired-certificate", false),
-        block_untrusted_issuer: reader.switch("block-untrusted-issuer", false),
-        block_unknown_cert: reader.switch("block-unknown-cert", false),
-        block_timeout_cert: reader.switch("block-timeout-cert", false),
-        block_unsupported_version: reader.switch("block-unsupported-version", false),
-        block_unsupported_cipher: reader.switch("block-unsupported-cipher", false),
-        block_client_cert: reader.switch("block-client-cert", false),
-        block_if_sni_mismatch: reader.switch("block-if-sni-mismatch", false),
-        block_if_no_resource: reader.switch("block-if-no-resource", false),
-        strip_alpn: reader.switch("strip-alpn", false),
-    };
-    for key in [
-        "restrict-cert-exts",
-        "auto-include-altname",
-        "block-if-hsm-unavailable",
-        "block-tls13-downgrade-no-resource",
-    ] {
-        reader.not_supported(key);
-    }
-    reader.finish();
-    proxy
 }
 
 /// `profile-group.NAME`

@@ -3,9 +3,13 @@
 use std::net::IpAddr;
 
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType,
+    CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyUsagePurpose, SanType,
 };
-use rustls::{pki_types::CertificateDer, sign::CertifiedKey};
+use rustls::{
+    pki_types::{CertificateDer, DnsName},
+    sign::CertifiedKey,
+};
 use time::OffsetDateTime;
 use x509_parser::{
     certificate::X509Certificate,
@@ -20,6 +24,20 @@ use crate::authority::{Authority, AuthorityError, KeyKind, random_serial};
 const NAMES: usize = 2048;
 /// Characters of a common name that are kept for the records.
 const COMMON_NAME: usize = 256;
+/// id-ce-certificatePolicies (RFC 5280 §4.2.1.4).
+const CERTIFICATE_POLICIES: [u64; 4] = [2, 5, 29, 32];
+/// Bytes of certificate policies that are copied; texts for users can be of any length.
+const POLICIES: usize = 1024;
+
+/// How a leaf is imitated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Likeness {
+    /// No extensions but key usage, extended key usage and alternative names, without which no client would take it
+    /// (PAN-OS: restrict-cert-exts).
+    pub(crate) restricted: bool,
+    /// The common name is made an alternative name where there is none (PAN-OS: auto-include-altname).
+    pub(crate) named_by_common_name: bool,
+}
 
 /// What is taken over from the server's certificate.
 #[derive(Debug, Clone)]
@@ -65,11 +83,22 @@ impl Leaf {
         authority: &Authority,
         trusted: bool,
         kind: KeyKind,
+        likeness: Likeness,
     ) -> Result<CertifiedKey, AuthorityError> {
         let ca = authority.ca(trusted, kind).ok_or(AuthorityError::KeyMissing)?;
         let key = authority.leaf_key(kind);
         let mut params = self.params.clone();
         params.serial_number = Some(random_serial()?);
+        if likeness.restricted {
+            params.is_ca = IsCa::NoCa;
+            params.use_authority_key_identifier_extension = false;
+            params.custom_extensions.clear();
+        }
+        if likeness.named_by_common_name && params.subject_alt_names.is_empty() {
+            params
+                .subject_alt_names
+                .extend(as_alternative_name(&self.common_name));
+        }
         params.key_usages = match kind {
             KeyKind::Ecdsa => vec![KeyUsagePurpose::DigitalSignature],
             KeyKind::Rsa => vec![
@@ -106,6 +135,18 @@ fn likeness(certificate: &X509Certificate<'_>) -> Option<CertificateParams> {
     }
     params.is_ca = IsCa::ExplicitNoCa;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    // Nothing else can be copied: it would speak of the server's issuer, its lists and its logs, not of ours.
+    params.custom_extensions = certificate
+        .iter_extensions()
+        .filter(|extension| extension.value.len() <= POLICIES)
+        .filter(|extension| {
+            extension
+                .oid
+                .iter()
+                .is_some_and(|oid| oid.eq(CERTIFICATE_POLICIES))
+        })
+        .map(|extension| CustomExtension::from_oid_content(&CERTIFICATE_POLICIES, extension.value.to_vec()))
+        .collect();
     params.use_authority_key_identifier_extension = true;
     Some(params)
 }
@@ -136,6 +177,21 @@ fn alternative_name(name: &GeneralName<'_>) -> Option<SanType> {
         | GeneralName::RegisteredID(_)
         | GeneralName::Invalid(..) => None,
     }
+}
+
+/// A common name that is a host's, as an alternative name.
+fn as_alternative_name(common_name: &str) -> Option<SanType> {
+    match common_name.parse::<IpAddr>() {
+        Ok(address) => Some(SanType::IpAddress(address)),
+        Err(_) if is_host_name(common_name) => Some(SanType::DnsName(common_name.try_into().ok()?)),
+        Err(_) => None,
+    }
+}
+
+/// Whether a text can be the name of a host, or of all below one (`*.`).
+fn is_host_name(text: &str) -> bool {
+    let host = text.strip_prefix("*.").unwrap_or(text);
+    host.contains('.') && DnsName::try_from(host).is_ok()
 }
 
 fn common_name(name: &X509Name<'_>) -> String {

@@ -4,6 +4,7 @@
 //! it knows what the server is: with a leaf minted by [`Proxy`] in the server's likeness and the protocol the server
 //! chose. All bytes of both legs are an adversary's.
 
+mod ciphers;
 mod facts;
 mod hello;
 mod leaf;
@@ -15,6 +16,7 @@ mod upstream;
 use std::net::IpAddr;
 
 pub use self::{
+    ciphers::Ciphers,
     facts::{Facts, Handshake},
     proxy::{Proxy, ProxyCounters},
     relay::Relay,
@@ -77,6 +79,12 @@ pub struct Terms {
     pub block_if_sni_mismatch: bool,
     /// No ALPN on either leg: HTTP/2 falls back to 1.1.
     pub strip_alpn: bool,
+    /// A minted leaf has no extensions but key usage, extended key usage and the names it is for.
+    pub restrict_cert_exts: bool,
+    /// A server's certificate without alternative names is imitated with its common name as one.
+    pub auto_include_altname: bool,
+    /// What both legs may be encrypted with.
+    pub ciphers: Ciphers,
     /// The least version both legs may have.
     pub min_version: Version,
     /// The highest version both legs may have.
@@ -94,6 +102,9 @@ impl Default for Terms {
             block_client_cert: false,
             block_if_sni_mismatch: false,
             strip_alpn: false,
+            restrict_cert_exts: false,
+            auto_include_altname: false,
+            ciphers: Ciphers::ALL,
             min_version: Version::Tls10,
             max_version: Version::Tls13,
         }

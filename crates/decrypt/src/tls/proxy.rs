@@ -23,8 +23,8 @@ use rustls::{
 };
 
 use super::{
-    Terms, Version,
-    leaf::Leaf,
+    Ciphers, Terms, Version,
+    leaf::{Leaf, Likeness},
     upstream::{Judge, NoClientCertificate, Strictness},
 };
 use crate::{
@@ -45,9 +45,10 @@ const TICKETS: usize = 1;
 pub struct Proxy {
     authority: Authority,
     trust: Trust,
-    provider: Arc<CryptoProvider>,
+    /// By the ciphers a profile allows.
+    providers: [Arc<CryptoProvider>; Ciphers::COUNT],
     clock: Arc<Clock>,
-    /// By strictness and versions, made when first used.
+    /// By strictness, versions and ciphers, made when first used.
     clients: Vec<OnceLock<Result<Arc<ClientConfig>, Error>>>,
     minted: [Mutex<HashMap<[u8; 32], Minted>>; SHARDS],
     uses: AtomicU64,
@@ -103,11 +104,11 @@ impl fmt::Debug for Proxy {
 impl Proxy {
     /// A proxy with nothing cached. The authority may be the last proxy's.
     pub fn new(authority: Authority, trust: Trust) -> Self {
-        let count = Strictness::COUNT * Versions::ALL.len();
+        let count = Strictness::COUNT * Versions::ALL.len() * Ciphers::COUNT;
         Self {
             authority,
             trust,
-            provider: Arc::new(provider::default_provider()),
+            providers: Ciphers::providers(),
             clock: Arc::default(),
             clients: (0..count).map(|_| OnceLock::new()).collect(),
             minted: std::array::from_fn(|_| Mutex::default()),
@@ -151,25 +152,32 @@ impl Proxy {
     ) -> Result<Arc<ClientConfig>, Error> {
         let strictness = Strictness::of(terms);
         let index = strictness.index() * Versions::ALL.len() + versions as usize;
+        let index = index * Ciphers::COUNT + terms.ciphers.index();
         let Some(slot) = self.clients.get(index) else {
             return Err(Error::General("no such configuration".to_owned()));
         };
-        slot.get_or_init(|| self.make_client_config(strictness, versions))
+        slot.get_or_init(|| self.make_client_config(strictness, versions, terms.ciphers))
             .clone()
+    }
+
+    fn provider(&self, ciphers: Ciphers) -> &Arc<CryptoProvider> {
+        &self.providers[ciphers.index()]
     }
 
     fn make_client_config(
         &self,
         strictness: Strictness,
         versions: Versions,
+        ciphers: Ciphers,
     ) -> Result<Arc<ClientConfig>, Error> {
+        let provider = self.provider(ciphers);
         let judge = Judge {
             trust: self.trust.clone(),
             strictness,
-            provider: Arc::clone(&self.provider),
+            provider: Arc::clone(provider),
         };
         let time: Arc<dyn TimeProvider> = self.clock.clone();
-        let mut config = ClientConfig::builder_with_details(Arc::clone(&self.provider), time)
+        let mut config = ClientConfig::builder_with_details(Arc::clone(provider), time)
             .with_protocol_versions(versions.list())?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(judge))
@@ -211,9 +219,11 @@ impl Proxy {
     }
 
     fn make_server_config(&self, wanted: &Wanted<'_>) -> Result<ServerConfig, MintError> {
-        let certified = wanted.leaf.mint(&self.authority, wanted.trusted, wanted.kind)?;
+        let certified = wanted
+            .leaf
+            .mint(&self.authority, wanted.trusted, wanted.kind, wanted.likeness)?;
         let time: Arc<dyn TimeProvider> = self.clock.clone();
-        let mut config = ServerConfig::builder_with_details(Arc::clone(&self.provider), time)
+        let mut config = ServerConfig::builder_with_details(Arc::clone(self.provider(wanted.ciphers)), time)
             .with_protocol_versions(wanted.versions.list())?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
@@ -245,6 +255,8 @@ pub(super) struct Wanted<'a> {
     pub(super) alpn: Option<&'a [u8]>,
     pub(super) kind: KeyKind,
     pub(super) versions: Versions,
+    pub(super) ciphers: Ciphers,
+    pub(super) likeness: Likeness,
 }
 
 impl Wanted<'_> {
@@ -256,6 +268,11 @@ impl Wanted<'_> {
             u8::from(self.kind == KeyKind::Rsa),
             self.versions as u8,
             u8::from(self.alpn.is_some()),
+            u8::from(self.ciphers.aes_128_gcm),
+            u8::from(self.ciphers.aes_256_gcm),
+            u8::from(self.ciphers.chacha20_poly1305),
+            u8::from(self.likeness.restricted),
+            u8::from(self.likeness.named_by_common_name),
         ]);
         for part in [self.name.as_bytes(), alpn, self.der.as_ref()] {
             context.update(&(part.len() as u64).to_be_bytes());

@@ -15,8 +15,9 @@ use rustls::{
 };
 
 use super::{
-    ErrorIndex, Facts, Failure, FailureClass, Handshake, Leg, Passage, Proxy, State, Tap, Terms, hello,
-    leaf::Leaf,
+    Ciphers, ErrorIndex, Facts, Failure, FailureClass, Handshake, Leg, Passage, Proxy, State, Tap, Terms,
+    hello,
+    leaf::{Leaf, Likeness},
     outgoing::Outgoing,
     proxy::{MintError, Versions, Wanted},
     server_name,
@@ -377,7 +378,7 @@ impl Relay {
         };
         let hello = accepted.client_hello();
         self.facts.sni = hello.server_name().map(str::to_owned);
-        let kind = key_kind(&hello, versions);
+        let kind = key_kind(&hello, versions, self.terms.ciphers);
         let protocols = match hello.alpn() {
             Some(protocols) if !self.terms.strip_alpn => protocols.map(<[u8]>::to_vec).collect(),
             _ => Vec::new(),
@@ -514,6 +515,11 @@ impl Relay {
             alpn: self.facts.alpn.as_deref(),
             kind,
             versions,
+            ciphers: self.terms.ciphers,
+            likeness: Likeness {
+                restricted: self.terms.restrict_cert_exts,
+                named_by_common_name: self.terms.auto_include_altname,
+            },
         };
         let config = match self.proxy.server_config(&wanted) {
             Ok(config) => config,
@@ -811,11 +817,15 @@ fn pump<F: SideData, O: SideData>(
     clippy::wildcard_enum_match_arm,
     reason = "hundreds of suites are registered, six count"
 )]
-fn key_kind(hello: &ClientHello<'_>, versions: Versions) -> KeyKind {
+fn key_kind(hello: &ClientHello<'_>, versions: Versions, ciphers: Ciphers) -> KeyKind {
     let signs = hello
         .signature_schemes()
         .contains(&SignatureScheme::ECDSA_NISTP256_SHA256);
-    let suits = hello.cipher_suites().iter().any(|suite| match suite {
+    let allowed = hello
+        .cipher_suites()
+        .iter()
+        .filter(|suite| ciphers.allow(**suite));
+    let suits = allowed.into_iter().any(|suite| match suite {
         // Of 1.3, where the signature is a matter of its own.
         CipherSuite::TLS13_AES_128_GCM_SHA256
         | CipherSuite::TLS13_AES_256_GCM_SHA384

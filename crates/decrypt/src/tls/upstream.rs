@@ -53,11 +53,13 @@ pub(super) struct Strictness {
     unknown: bool,
     wrong_name: bool,
     cipher: bool,
+    /// A common name is as good as an alternative name: it will be shown as one.
+    common_name: bool,
 }
 
 impl Strictness {
     /// Distinct values of [`Strictness::index`].
-    pub(super) const COUNT: usize = 32;
+    pub(super) const COUNT: usize = 64;
 
     pub(super) fn of(terms: &Terms) -> Self {
         Self {
@@ -66,6 +68,7 @@ impl Strictness {
             unknown: terms.block_unknown_cert,
             wrong_name: terms.block_if_sni_mismatch,
             cipher: terms.block_unsupported_cipher,
+            common_name: terms.auto_include_altname,
         }
     }
 
@@ -76,6 +79,7 @@ impl Strictness {
             self.unknown,
             self.wrong_name,
             self.cipher,
+            self.common_name,
         ]
         .iter()
         .fold(0, |index, &bit| index << 1 | usize::from(bit))
@@ -98,7 +102,11 @@ impl Strictness {
             .untrusted
             .as_ref()
             .filter(|_| self.untrusted || (unsupported && self.cipher));
-        let wrong_name = verdict.wrong_name.as_ref().filter(|_| self.wrong_name);
+        let is_right_name = self.common_name && verdict.right_common_name;
+        let wrong_name = verdict
+            .wrong_name
+            .as_ref()
+            .filter(|_| self.wrong_name && !is_right_name);
         expired
             .or(untrusted)
             .cloned()

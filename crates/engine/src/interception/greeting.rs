@@ -3,6 +3,9 @@
 use inspect::tls::{HelloSearch, client_hello};
 use packet::DomainName;
 
+/// TLS 1.3 on the wire (RFC 8446 §4.1.2).
+const TLS13: u16 = 0x0304;
+
 /// What the first bytes of a client are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Greeting {
@@ -15,6 +18,14 @@ pub(crate) enum Greeting {
     /// The beginning of a `ClientHello` that is longer than any, or not one that could be read: under a rule that opens
     /// sessions it never passes.
     Unreadable,
+}
+
+/// Whether a client's first bytes are a `ClientHello` that offers TLS 1.3.
+pub(crate) fn offers_tls13(flight: &[u8]) -> bool {
+    match client_hello(flight) {
+        HelloSearch::Whole(hello) => hello.versions().any(|version| version == TLS13),
+        HelloSearch::NeedMore | HelloSearch::NotTls | HelloSearch::Malformed | HelloSearch::Oversize => false,
+    }
 }
 
 /// Reads a client's first bytes.

@@ -12,7 +12,7 @@ mod watch;
 
 use adopted::toward;
 pub(crate) use adopted::{Adopted, DecryptedBy, leg_of};
-pub(crate) use greeting::{Greeting, greeting};
+pub(crate) use greeting::{Greeting, greeting, offers_tls13};
 use inspector::{Inside, Inspector};
 pub(crate) use progress::{decided_by, drive, open, tell};
 pub(crate) use release::send_on;

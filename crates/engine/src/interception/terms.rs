@@ -1,6 +1,6 @@
 //! What a decryption profile asks of the proxy.
 
-use decrypt::tls::{Terms, Version};
+use decrypt::tls::{Ciphers, Terms, Version};
 use policy::{DecryptionProfile, TlsVersion};
 
 /// How a profile wants sessions opened; without one, nothing is blocked.
@@ -18,6 +18,13 @@ pub(crate) fn terms(profile: Option<&DecryptionProfile>) -> Terms {
         block_client_cert: proxy.block_client_cert,
         block_if_sni_mismatch: proxy.block_if_sni_mismatch,
         strip_alpn: proxy.strip_alpn,
+        restrict_cert_exts: proxy.restrict_cert_exts,
+        auto_include_altname: proxy.auto_include_altname,
+        ciphers: Ciphers {
+            aes_128_gcm: profile.ciphers.aes_128_gcm,
+            aes_256_gcm: profile.ciphers.aes_256_gcm,
+            chacha20_poly1305: profile.ciphers.chacha20_poly1305,
+        },
         min_version: version(profile.min_version),
         max_version: version(profile.max_version),
     }

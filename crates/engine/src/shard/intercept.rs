@@ -19,7 +19,7 @@ use crate::{
     Counters, DropReason, Env, Frame, Outputs, Verdict, decryption_records,
     interception::{
         Adopted, Greeting, Held, Interception, Step, Watch, behind, decided_by, drive, front, greeting,
-        leg_of, open, send_on, tell, without_fast_open,
+        leg_of, offers_tls13, open, send_on, tell, without_fast_open,
     },
     records,
     session::{Direction, Due, Recognition, Ruling, Session, SlotId, State},
@@ -355,10 +355,16 @@ impl Shard {
             return Err(DropReason::SessionTableFull);
         };
         let egress = session.egress(direction);
-        session.interception = Some(Interception::Watching(watch));
         let policy = env.ruleset.policy();
         let profile = decision.and_then(|decision| policy.decryption_profile(decision.profile?));
-        if profile.is_some_and(|profile| profile.ssl_forward_proxy.block_if_no_resource) {
+        let blocks = profile.is_some_and(|profile| {
+            let proxy = &profile.ssl_forward_proxy;
+            let at_hand = tcp_in(&frame.packet).filter(|_| direction == Direction::ClientToServer);
+            proxy.block_if_no_resource
+                || proxy.block_tls13_downgrade_no_resource && offers_tls13(&watch.flight(at_hand))
+        });
+        session.interception = Some(Interception::Watching(watch));
+        if blocks {
             session.ended_by(SessionEndReason::DecryptError);
             out.record(records::end(env, now, session));
             self.discard(env, now, slot);

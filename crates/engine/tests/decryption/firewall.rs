@@ -17,7 +17,8 @@ use packet::{Checksums, FragmentLimits, IpProtocol, LinkType, Timestamp, Wire, b
 use policy::{
     Action, AddressGroup, AddressRef, AppId, Criterion, DecryptAction, DecryptionProfile,
     DecryptionRuleDraft, GroupMembers, InterfaceId, LogSetting, Policy, PolicyBuilder, SecurityRuleDraft,
-    Settings, SslForwardProxy, SslNoProxy, SymbolsBuilder, TagFilter, TlsVersion, WireSpec, ZoneDraft,
+    Settings, SslForwardProxy, SslNoProxy, SymbolsBuilder, TagFilter, TlsCiphers, TlsVersion, WireSpec,
+    ZoneDraft,
 };
 use serde_json::Value;
 use tags::{Cause, CauseSource, Registration, Subject, TagLimits, TagNames, TagStore};
@@ -114,6 +115,7 @@ impl Plan {
             ssl_no_proxy: SslNoProxy::default(),
             min_version: self.versions[0],
             max_version: self.versions[1],
+            ciphers: TlsCiphers::ALL,
             strip_ech: false,
             verify_sni: self.verifies,
             local_exclusion_cache: self.remembers,
@@ -125,6 +127,7 @@ impl Plan {
                 ssl_no_proxy,
                 min_version: TlsVersion::Tls10,
                 max_version: TlsVersion::Max,
+                ciphers: TlsCiphers::ALL,
                 strip_ech: false,
                 verify_sni: false,
                 local_exclusion_cache: false,

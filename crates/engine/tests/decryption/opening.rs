@@ -175,17 +175,29 @@ fn other_protocols_pass() {
 /// Where the proxy is full, sessions pass as they are; where the profile says so, they end.
 #[test]
 fn a_full_proxy() {
-    for block in [false, true] {
+    const ONLY_TLS12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
+    for (block, block_tls13, versions, ends) in [
+        (false, false, rustls::ALL_VERSIONS, false),
+        (true, false, rustls::ALL_VERSIONS, true),
+        (true, false, ONLY_TLS12, true),
+        (false, true, rustls::ALL_VERSIONS, true),
+        (false, true, ONLY_TLS12, false),
+    ] {
         let mut plan = Plan {
             adopted: 0,
             ..Plan::default()
         };
         plan.proxy.block_if_no_resource = block;
+        plan.proxy.block_tls13_downgrade_no_resource = block_tls13;
         let mut world = World::new(&plan);
-        let pair = ask(&mut world, &Visit::default());
+        let visit = Visit {
+            versions,
+            ..Visit::default()
+        };
+        let pair = ask(&mut world, &visit);
         assert_eq!(world.firewall.counters().not_adopted, 1);
-        assert_eq!(got_through(&mut world, pair), !block);
-        if block {
+        assert_eq!(got_through(&mut world, pair), !ends);
+        if ends {
             assert_eq!(
                 world.firewall.told()[0],
                 "end ssl allow decrypt-error by all",

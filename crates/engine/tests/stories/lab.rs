@@ -17,7 +17,7 @@ use policy::{
     Action, AddressGroup, AddressRef, AppId, Criterion, DecryptAction, DecryptionProfile,
     DecryptionRuleDraft, DnsAction, GroupMembers, ListId, LogSetting, Policy, PolicyBuilder,
     SecurityRuleDraft, Settings, Sinkhole, SpywareProfile, SslForwardProxy, SslNoProxy, SymbolsBuilder,
-    TagFilter, TlsVersion, VlanSet, WireSpec, ZoneDraft,
+    TagFilter, TlsCiphers, TlsVersion, VlanSet, WireSpec, ZoneDraft,
 };
 use serde_json::Value;
 use tags::{Subject, TagLimits, TagNames, TagStore};
@@ -133,6 +133,7 @@ fn add_decryption(builder: &mut PolicyBuilder, symbols: &mut SymbolsBuilder, tag
         ssl_no_proxy: SslNoProxy::default(),
         min_version: TlsVersion::Tls10,
         max_version: TlsVersion::Max,
+        ciphers: TlsCiphers::ALL,
         strip_ech: false,
         verify_sni: true,
         local_exclusion_cache: false,
