@@ -701,3 +701,22 @@ fn ciphers_that_the_profile_forbids() {
         assert_eq!(failed.may_bypass, !block);
     }
 }
+
+/// A server may go on after its client has closed, and may say anything then.
+#[test]
+fn garbage_behind_the_clients_close() {
+    let lab = Lab::new();
+    let mut relay = lab.relay(Terms::default());
+    let (mut client, mut server) = (lab.client(), lab.server(&lab.good_site()));
+    let mut tap = Witness::default();
+    say(&mut client, b"ping");
+    exchange(&mut relay, &mut client, &mut server, &mut tap, 1460)
+        .client
+        .unwrap();
+    client.send_close_notify();
+    exchange(&mut relay, &mut client, &mut server, &mut tap, 1460);
+    assert_eq!(relay.state(), &State::Open, "half of it");
+    let record = [&[23, 3, 3, 0, 200][..], &[0x5a; 200]].concat();
+    assert_eq!(relay.receive(Leg::Server, &record, &mut tap), record.len());
+    assert_eq!(&*failure(&relay).error, "a record does not decrypt");
+}
