@@ -180,6 +180,7 @@ pub(crate) struct Requested<'a> {
     pub(crate) method: &'a str,
     pub(crate) host: Option<&'a DomainName>,
     pub(crate) path: &'a str,
+    pub(crate) forwarded_for: Option<IpAddr>,
 }
 
 /// A request was read. `None`: the rule that holds for it forwards no records. There is no URL filtering profile whose
@@ -220,6 +221,7 @@ pub(crate) fn requested(
             misc: EscapedText::from_bytes(misc.as_bytes()),
             category,
             http_method: EscapedText::from_bytes(request.method.as_bytes()),
+            xff_ip: request.forwarded_for,
             action,
         })),
         origin: origin(session),

@@ -84,6 +84,8 @@ named_enum! {
         Qtype = "qtype",
         /// HTTP method.
         HttpMethod = "http_method",
+        /// Client a proxy in front spoke for.
+        XffIp = "xff_ip",
         /// Decryption rule.
         PolicyName = "policy_name",
         /// Server name asked for.
@@ -175,7 +177,7 @@ const THREAT: &[Field] = flow! {
     Sessionid Action Threatid ThreatName Severity Category Direction Misc List Qtype Repeatcnt SrcTags
 };
 
-const URL: &[Field] = flow! { Action SessionEndReason Sessionid Misc Category HttpMethod };
+const URL: &[Field] = flow! { Action SessionEndReason Sessionid Misc Category HttpMethod XffIp };
 
 const DECRYPTION: &[Field] = flow! {
     Action SessionEndReason Sessionid PolicyName Sni Cn IssuerCn TlsVersion TlsCipher TlsKeyxchg ErrIndex Error

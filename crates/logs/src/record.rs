@@ -227,6 +227,8 @@ pub struct Url {
     pub category: Symbol,
     /// The method, e.g. `GET`.
     pub http_method: EscapedText,
+    /// The first address of `X-Forwarded-For`: whom a proxy in front of the firewall says to speak for.
+    pub xff_ip: Option<IpAddr>,
     /// What was done.
     pub action: UrlAction,
 }

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use packet::{DomainName, IpProtocol, Timestamp};
 use policy::{Action, AppId, Symbol, Symbols, SymbolsBuilder};
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use tags::{CauseSource, Qualifier, Subject, TagId, TagNames, TagSet};
 
 use crate::{
@@ -177,7 +177,7 @@ fn any_symbol(names: &Arc<Names>) -> impl Strategy<Value = Symbol> + use<> {
 }
 
 fn any_name() -> impl Strategy<Value = Option<DomainName>> {
-    proptest::option::of(select(NAMES.to_vec()).prop_map(|name| name.parse().unwrap()))
+    option::of(select(NAMES.to_vec()).prop_map(|name| name.parse().unwrap()))
 }
 
 pub(crate) fn any_address() -> impl Strategy<Value = IpAddr> {
@@ -285,7 +285,7 @@ fn any_threat(names: &Arc<Names>) -> BoxedStrategy<Body> {
         select(Direction::ALL),
     );
     let symbols = (any_symbol(names), any_symbol(names));
-    let qtype = proptest::option::of(select(vec![1_u16, 28, 65, 65_280]));
+    let qtype = option::of(select(vec![1_u16, 28, 65, 65_280]));
     (
         any_flow(names),
         words,
@@ -318,14 +318,24 @@ fn any_threat(names: &Arc<Names>) -> BoxedStrategy<Body> {
 }
 
 fn any_url(names: &Arc<Names>) -> BoxedStrategy<Body> {
-    let texts = (any::<Vec<u8>>(), select(vec!["GET", "POST"]));
-    (any_flow(names), texts, any_symbol(names), select(UrlAction::ALL))
-        .prop_map(|(flow, (misc, method), category, action)| {
+    let request = (
+        any::<Vec<u8>>(),
+        select(vec!["GET", "POST"]),
+        option::of(any_address()),
+    );
+    (
+        any_flow(names),
+        request,
+        any_symbol(names),
+        select(UrlAction::ALL),
+    )
+        .prop_map(|(flow, (misc, method, xff_ip), category, action)| {
             Body::Url(Box::new(Url {
                 flow,
                 misc: EscapedText::from_bytes(&misc),
                 category,
                 http_method: EscapedText::from_bytes(method.as_bytes()),
+                xff_ip,
                 action,
             }))
         })
@@ -383,7 +393,7 @@ fn any_ip_tag(names: &Arc<Names>) -> BoxedStrategy<Body> {
         Just(CauseSource::Config),
     ];
     let tags: Vec<TagId> = TAGS.iter().map(|tag| names.tag(tag)).collect();
-    let entry = proptest::option::of(Just(Arc::<str>::from("Tag-Infected-Host")));
+    let entry = option::of(Just(Arc::<str>::from("Tag-Infected-Host")));
     (
         addresses,
         qualifier,

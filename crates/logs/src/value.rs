@@ -112,6 +112,7 @@ impl Named<'_> {
                 Field::Misc => Value::Text(url.misc.as_str()),
                 Field::Category => symbol(url.category),
                 Field::HttpMethod => Value::Text(url.http_method.as_str()),
+                Field::XffIp => url.xff_ip.map_or(EMPTY, Value::Address),
                 _ => self.of_flow(&url.flow, field),
             },
             Body::Decryption(decryption) => match field {

@@ -178,9 +178,8 @@ impl Bench<'_> {
     }
 
     /// Records a request, where the rule that lets it pass, or refuses it, forwards its records.
-    fn requested(&mut self, method: &str, host: Option<&DomainName>, path: &str) {
-        let asked = Requested { method, host, path };
-        let record = records::requested(self.env, self.now, self.session, &asked, self.refused);
+    fn requested(&mut self, asked: &Requested<'_>) {
+        let record = records::requested(self.env, self.now, self.session, asked, self.refused);
         self.records.extend(record);
     }
 
@@ -212,7 +211,11 @@ impl Judge for Bench<'_> {
         match event {
             // A request may go to another host than the one the session was opened for.
             Event::Request {
-                method, host, path, ..
+                method,
+                host,
+                path,
+                forwarded_for,
+                ..
             } => {
                 let ruling = match host {
                     Some(host) if self.session.server_name.as_deref() != Some(host) => {
@@ -221,7 +224,12 @@ impl Judge for Bench<'_> {
                     }
                     Some(_) | None => Ruling::Allow,
                 };
-                self.requested(method, host.as_ref(), path);
+                self.requested(&Requested {
+                    method,
+                    host: host.as_ref(),
+                    path,
+                    forwarded_for: *forwarded_for,
+                });
                 ruling
             }
             Event::Response { .. } | Event::NotHttp(_) => Ruling::Allow,

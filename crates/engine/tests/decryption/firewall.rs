@@ -483,14 +483,20 @@ fn short(record: &Value) -> String {
             text("error"),
             text("session_end_reason")
         ),
-        "url" => format!(
-            "{} {} {} [{}] by {}",
-            text("action"),
-            text("http_method"),
-            text("misc"),
-            text("category"),
-            text("rule")
-        ),
+        "url" => {
+            let behind = match text("xff_ip") {
+                "" => String::new(),
+                client => format!(" for {client}"),
+            };
+            format!(
+                "{} {} {} [{}] by {}{behind}",
+                text("action"),
+                text("http_method"),
+                text("misc"),
+                text("category"),
+                text("rule")
+            )
+        }
         "ip-tag" => format!("{} {} on {}", text("event"), text("tag"), text("ip")),
         other => panic!("{other}: {record}"),
     }

@@ -59,3 +59,20 @@ fn a_request_without_a_host() {
         [format!("alert GET {address}/old [] by all")]
     );
 }
+
+/// A proxy between the clients and the firewall names the client it speaks for.
+#[test]
+fn a_request_on_behalf_of_another() {
+    let mut world = World::new(&Plan::default());
+    let pair = world.visit(&Visit::default());
+    world
+        .client(pair)
+        .say(b"GET / HTTP/1.1\r\nHost: www.example.org\r\nX-Forwarded-For: 192.168.7.8, 10.0.0.1\r\n\r\n");
+    world.server(pair).reply = RESPONSE.to_vec();
+    world.run(SECOND);
+    world.firewall.told();
+    assert_eq!(
+        world.firewall.requests(),
+        ["alert GET www.example.org/ [] by all for 192.168.7.8"]
+    );
+}

@@ -175,7 +175,6 @@ const NOT_SUPPORTED: &[&str] = &[
     "vsys_id",
     "vsys_name",
     "xff",
-    "xff_ip",
 ];
 
 impl Attribute {

@@ -80,7 +80,7 @@ impl Kind {
             | Field::Threatid
             | Field::Timeout => Self::Number(u64::MAX),
             Field::ReceiveTime | Field::Start => Self::Time,
-            Field::Src | Field::Dst => Self::Address,
+            Field::Src | Field::Dst | Field::XffIp => Self::Address,
             Field::Ip => Self::Addresses,
             Field::Decrypted => Self::Flag,
             Field::Severity => Self::Severity,

@@ -131,6 +131,7 @@ const THREAT: &[Column] = &[
 
 const URL: &[Column] = &[
     Column("url", &["misc"], Like::Caseless, &["", "a", "\\000"]),
+    Column("xff_ip", &["xff_ip"], Like::Address, PREFIXES),
     Column("http_method", &["http_method"], Like::Text, &["GET", "POST", "T"]),
     Column("action", &["action"], Like::Text, &["block", "allow"]),
     Column(
@@ -417,6 +418,8 @@ fn naive_compare(member: &Json, leaf: &Leaf, operator: &str) -> bool {
                 }
             });
         }
+        // An address may be unknown.
+        Like::Address if text.is_empty() => return false,
         Like::Subject if operator == "eq" => return text == value,
         Like::Address | Like::Subject => {
             let ends: Vec<IpAddr> = match text.split_once('-') {
