@@ -28,9 +28,11 @@ pub(crate) struct Seen {
 /// What was seen at both ends.
 #[derive(Debug, Default)]
 pub(crate) struct Captured {
-    /// At `lan0`, before the firewall.
+    /// Hosts' frames at `lan0`, before the firewall, and at `wan0`, behind it.
+    pub(crate) frames_arrived: u64,
+    pub(crate) frames_crossed: u64,
+    /// The same one by one, unless they were only counted.
     pub(crate) arrived: Vec<Seen>,
-    /// At `wan0`, behind it.
     pub(crate) crossed: Vec<Seen>,
     /// Hosts that asked, and when.
     pub(crate) queries: Vec<(u64, u16)>,
@@ -60,6 +62,15 @@ impl Taps {
 
     /// Records while `what` runs, and a little longer.
     pub(crate) fn record<T>(&mut self, what: impl FnOnce() -> T) -> (T, Captured) {
+        self.watch(true, what)
+    }
+
+    /// The same, but hosts' frames are only counted: to keep millions of them takes time that others want.
+    pub(crate) fn count<T>(&mut self, what: impl FnOnce() -> T) -> (T, Captured) {
+        self.watch(false, what)
+    }
+
+    fn watch<T>(&mut self, keep: bool, what: impl FnOnce() -> T) -> (T, Captured) {
         let done = AtomicBool::new(false);
         let before = self.missed();
         let mut captured = Captured::default();
@@ -67,7 +78,7 @@ impl Taps {
             scope.spawn(|| {
                 loop {
                     let last = done.load(Ordering::Acquire);
-                    while self.take(&mut captured) {}
+                    while self.take(keep, &mut captured) {}
                     if last {
                         return;
                     }
@@ -88,18 +99,23 @@ impl Taps {
     }
 
     /// Takes what is there. `true`: there may be more.
-    fn take(&mut self, captured: &mut Captured) -> bool {
+    fn take(&mut self, keep: bool, captured: &mut Captured) -> bool {
         let burst = self.lan.receive();
         let mut more = !burst.is_empty();
         for frame in burst.iter() {
             let at = frame.stamp.as_nanos();
             match (read(frame.bytes), frame.outgoing) {
-                (Some(Told::Sent(host, session, number)), false) => captured.arrived.push(Seen {
-                    at,
-                    host,
-                    session,
-                    number,
-                }),
+                (Some(Told::Sent(host, session, number)), false) => {
+                    captured.frames_arrived += 1;
+                    if keep {
+                        captured.arrived.push(Seen {
+                            at,
+                            host,
+                            session,
+                            number,
+                        });
+                    }
+                }
                 (Some(Told::Query(host)), false) => captured.queries.push((at, host)),
                 (Some(Told::Answer(host, address)), true) => captured.answers.push((at, host, address)),
                 _ => {}
@@ -110,12 +126,17 @@ impl Taps {
         more |= !burst.is_empty();
         for frame in burst.iter().filter(|frame| frame.outgoing) {
             match read(frame.bytes) {
-                Some(Told::Sent(host, session, number)) => captured.crossed.push(Seen {
-                    at: frame.stamp.as_nanos(),
-                    host,
-                    session,
-                    number,
-                }),
+                Some(Told::Sent(host, session, number)) => {
+                    captured.frames_crossed += 1;
+                    if keep {
+                        captured.crossed.push(Seen {
+                            at: frame.stamp.as_nanos(),
+                            host,
+                            session,
+                            number,
+                        });
+                    }
+                }
                 Some(Told::Query(_)) => captured.queries_crossed += 1,
                 Some(Told::Answer(..)) | None => {}
             }

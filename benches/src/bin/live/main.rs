@@ -54,12 +54,12 @@ fn capacity(traffic: &mut Traffic, taps: &mut Taps) -> f64 {
     const STEPS: usize = 7;
     const TRIAL: Duration = Duration::from_millis(700);
     // The first frames make sessions; they are not counted.
-    let (offered, _) = taps.record(|| traffic.send_all_you_can(TRIAL / 2));
+    let (offered, _) = taps.count(|| traffic.send_all_you_can(TRIAL / 2));
     let (mut carried, mut too_much) = (0.0, offered);
     for _ in 0..STEPS {
         let rate = f64::midpoint(carried, too_much);
-        let (sent, captured) = taps.record(|| traffic.send(rate, TRIAL, &[]));
-        if captured.crossed.len() as u64 >= sent {
+        let (sent, captured) = taps.count(|| traffic.send(rate, TRIAL, &[]));
+        if captured.frames_crossed >= sent {
             carried = rate;
         } else {
             too_much = rate;

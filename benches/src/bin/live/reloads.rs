@@ -2,8 +2,9 @@
 //! whether anything was judged by parts of both.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
-    fs,
+    fmt, fs,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     LOAD, capacity,
-    capture::Taps,
+    capture::{Captured, Taps},
     traffic::{Name, Traffic},
 };
 
@@ -64,7 +65,6 @@ fn reloads_by(by: By) -> Result<(), Box<dyn Error>> {
     let capacity = capacity(&mut traffic, &mut taps);
     let rate = capacity * LOAD;
 
-    let done = AtomicBool::new(false);
     let questions: Vec<(Duration, u16, Name)> = (1..)
         .map_while(|turn| {
             let at = ASKED_EVERY * turn;
@@ -73,40 +73,32 @@ fn reloads_by(by: By) -> Result<(), Box<dyn Error>> {
         })
         .flatten()
         .collect();
-    let (outcome, captured) = taps.record(|| {
-        thread::scope(|scope| {
-            let reloading = scope.spawn(|| {
-                let outcome = reload_all(&firewall, by, &configs);
-                done.store(true, Ordering::Relaxed);
-                outcome
-            });
-            let sent = traffic.send_until(rate, &questions, || done.load(Ordering::Relaxed));
-            reloading
-                .join()
-                .map_err(|_| "the reloads have panicked".into())
-                .and_then(|outcome| outcome.map_err(|error| error.to_string()))
-                .map(|took| (sent, took))
-        })
-    });
-    let (sent, mut took) = outcome?;
-    took.sort_unstable();
-    let seconds: Duration = took.iter().sum();
-    println!(
-        "{RELOADS} reloads by {by:?} in {:.1} s at {:.0} kpps, {:.0} % of the {:.0} kpps without loss; one takes {:.1} ms, p99 {:.1}",
-        seconds.as_secs_f64(),
-        rate / 1e3,
-        LOAD * 100.0,
-        capacity / 1e3,
-        took[RELOADS / 2].as_secs_f64() * 1e3,
-        took[RELOADS * 99 / 100].as_secs_f64() * 1e3,
-    );
-    let lost = sent - captured.crossed.len() as u64;
-    println!(
-        "sent {sent}, lost {lost} (frames missed by the taps: {})",
-        captured.missed
-    );
-    let info = firewall.ask("show info")?;
-    println!("dropped, as cordon says: {}", info["drops"]);
+    let mut load = Load {
+        rate,
+        questions,
+        traffic,
+        taps,
+    };
+    let done = AtomicBool::new(false);
+    let (took, reloading) = thread::scope(|scope| {
+        let reloads = scope.spawn(|| {
+            let outcome = reload_all(&firewall, by, &configs).map_err(|error| error.to_string());
+            done.store(true, Ordering::Relaxed);
+            outcome
+        });
+        let window = load.window(&firewall, |elapsed| {
+            done.load(Ordering::Relaxed) || elapsed > AT_MOST
+        })?;
+        let took = reloads.join().map_err(|_| "the reloads have panicked")??;
+        Ok::<_, Box<dyn Error>>((took, window))
+    })?;
+    // The same load for the same time, and nothing is reloaded: what is lost then is lost without reloads.
+    let quiet = load.window(&firewall, |elapsed| elapsed >= reloading.length)?;
+    tell_times(by, took, capacity);
+    for (what, window) in [("with reloads", &reloading), ("without", &quiet)] {
+        println!("{what}: {window}");
+    }
+    let captured = &reloading.captured;
     let answered = |side: usize| {
         let all = captured.answers.iter();
         all.filter(|(_, _, address)| *address == SINKHOLES[side]).count()
@@ -125,7 +117,99 @@ fn reloads_by(by: By) -> Result<(), Box<dyn Error>> {
     if mixed > 0 || threats == 0 || judged > captured.queries.len() {
         return Err("a verdict of a mix".into());
     }
+    if reloading.lost() > quiet.lost() {
+        return Err("frames were lost to reloads".into());
+    }
     Ok(())
+}
+
+/// What the firewall carries meanwhile.
+struct Load {
+    rate: f64,
+    questions: Vec<(Duration, u16, Name)>,
+    traffic: Traffic,
+    taps: Taps,
+}
+
+/// Some time under load.
+struct Window {
+    length: Duration,
+    sent: u64,
+    captured: Captured,
+    /// What cordon says it has dropped.
+    drops: BTreeMap<String, u64>,
+}
+
+impl Load {
+    fn window(
+        &mut self,
+        firewall: &Firewall,
+        enough: impl Fn(Duration) -> bool,
+    ) -> Result<Window, Box<dyn Error>> {
+        let before = drops(firewall)?;
+        let Self {
+            rate,
+            questions,
+            traffic,
+            taps,
+        } = self;
+        let ((sent, length), captured) = taps.count(|| {
+            let began = Instant::now();
+            let sent = traffic.send_until(*rate, questions, || enough(began.elapsed()));
+            (sent, began.elapsed())
+        });
+        let mut drops = drops(firewall)?;
+        for (what, count) in &mut drops {
+            *count -= before.get(what).copied().unwrap_or(0);
+        }
+        Ok(Window {
+            length,
+            sent,
+            captured,
+            drops,
+        })
+    }
+}
+
+impl Window {
+    fn lost(&self) -> u64 {
+        self.sent.saturating_sub(self.captured.frames_crossed)
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let before = self.sent.saturating_sub(self.captured.frames_arrived);
+        write!(
+            f,
+            "sent {} in {:.1} s ({:.0} kpps), lost {}, of these {before} before the firewall; missed by the taps: {}; \
+             dropped, as cordon says: {:?}",
+            self.sent,
+            self.length.as_secs_f64(),
+            self.sent as f64 / self.length.as_secs_f64() / 1e3,
+            self.lost(),
+            self.captured.missed,
+            self.drops,
+        )
+    }
+}
+
+fn drops(firewall: &Firewall) -> Result<BTreeMap<String, u64>, Box<dyn Error>> {
+    let info = firewall.ask("show info")?;
+    Ok(serde_json::from_value(info["drops"].clone())?)
+}
+
+fn tell_times(by: By, mut took: Vec<Duration>, capacity: f64) {
+    took.sort_unstable();
+    let seconds: Duration = took.iter().sum();
+    println!(
+        "{RELOADS} reloads by {by:?} in {:.1} s at {:.0} % of the {:.0} kpps without loss; one takes {:.1} ms, p99 {:.1}",
+        seconds.as_secs_f64(),
+        LOAD * 100.0,
+        capacity / 1e3,
+        took[RELOADS / 2].as_secs_f64() * 1e3,
+        took[RELOADS * 99 / 100].as_secs_f64() * 1e3,
+    );
 }
 
 /// How long each took.
