@@ -13,7 +13,7 @@ use crate::rule_bits::{BitStore, BitStoreBuilder, Block, RuleBits, StoredBits};
 pub(crate) struct Services {
     /// Rules that accept any port: the application may still matter.
     any: RuleBits,
-    /// By port.
+    /// By port; none has a set beyond the end.
     tcp: Vec<StoredBits>,
     udp: Vec<StoredBits>,
     store: BitStore,
@@ -62,7 +62,7 @@ impl Services {
         let [tcp, udp] = changes.map(|changes| {
             let mut current = RuleBits::new(blocks);
             let mut set = StoredBits::NONE;
-            let mut sets = Vec::with_capacity(PORTS);
+            let mut sets = Vec::new();
             for (port, changes) in changes {
                 sets.resize(port, set);
                 for (rule, value) in changes {
@@ -70,7 +70,11 @@ impl Services {
                 }
                 set = store.store(current.blocks());
             }
-            sets.resize(PORTS, set);
+            // Nearly all ports end in the same set, most often none: a table that ends there is made, asked and
+            // given back sooner than one of all ports.
+            if set != StoredBits::NONE {
+                sets.resize(PORTS, set);
+            }
             sets
         });
         Self {
@@ -84,7 +88,10 @@ impl Services {
     /// The classes of the ports that each of so many rules accepts.
     pub(crate) fn classes_of_rules(&self, rules: usize) -> Vec<PortClasses> {
         let mut classes = vec![PortClasses::NONE; rules];
-        let sets: BTreeSet<StoredBits> = self.tcp.iter().chain(&self.udp).copied().collect();
+        let spans = [&self.tcp, &self.udp]
+            .into_iter()
+            .flat_map(|sets| sets.chunk_by(|a, b| a == b));
+        let sets: BTreeSet<StoredBits> = spans.filter_map(|span| span.first()).copied().collect();
         for set in sets {
             for rule in self.store.rules(set, rules) {
                 if let Some(classes) = classes.get_mut(rule) {
