@@ -15,6 +15,7 @@ mod load;
 mod log_store;
 mod socket;
 mod state_directory;
+mod system_roots;
 mod text_file;
 mod trust_store;
 
@@ -32,4 +33,5 @@ pub use socket::{
     ask, filter_fields, json_line, rows, socket_for,
 };
 pub use state_directory::{StateDirectory, StateError};
-pub use trust_store::{RootSource, TrustFiles};
+pub use system_roots::SystemRoots;
+pub use trust_store::TrustFiles;

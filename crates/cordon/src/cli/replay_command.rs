@@ -2,11 +2,11 @@
 
 use std::{io::Write as _, path::Path, sync::Arc};
 
-use control::TrustFiles;
+use control::{SystemRoots, TrustFiles};
 use engine::Ruleset;
 use inspect::domains::DomainSet;
 use logs::{AddressNames, ForwarderConfig, ForwarderLimits};
-use packet::Wire;
+use packet::{Timestamp, Wire};
 use policy::Policy;
 use tags::TagNames;
 
@@ -76,7 +76,11 @@ impl ReplayArguments {
     fn ruleset(&self, policy: Policy, domains: DomainSet) -> Ruleset {
         let decides = policy.decryption_rules().len() > 0;
         let folder = self.config.parent().unwrap_or(Path::new(""));
-        let files = decides.then(|| TrustFiles::named_by(&policy.settings().decryption, folder));
+        let files = decides.then(|| {
+            // Read once, whenever that is.
+            let system = SystemRoots::default();
+            TrustFiles::named_by(&policy.settings().decryption, folder, &system, Timestamp::ZERO)
+        });
         let names = AddressNames::new(ForwarderLimits::default().address_names, SEED);
         let ruleset = Ruleset::new(policy, domains, 1).knowing(Arc::new(names));
         let Some(files) = files else { return ruleset };

@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use self::{begin::FIRST_GENERATION, compile::Compiled, waiting::Waiting};
 pub(super) use self::{
     begin::{Beginning, Begun, Given},
-    compile::{Accepted, forwarder_config},
+    compile::{Accepted, Compiler, forwarder_config},
 };
 use super::{decryption::Decryption, shared::Shared};
 
@@ -45,8 +45,7 @@ pub(super) struct Terms<'a> {
 #[derive(Debug)]
 pub(super) struct Commits {
     shared: Arc<Shared>,
-    names: Arc<TagNames>,
-    seed: u64,
+    compiler: Compiler,
     decryption: Decryption,
     state: Mutex<State>,
 }
@@ -74,13 +73,7 @@ struct InForce {
 
 impl Commits {
     /// Takes over what the firewall has started with, and tells about it.
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        names: Arc<TagNames>,
-        begun: Begun,
-        seed: u64,
-        decryption: Decryption,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, compiler: Compiler, begun: Begun, decryption: Decryption) -> Self {
         let Begun {
             accepted,
             in_force,
@@ -102,8 +95,7 @@ impl Commits {
         }
         Self {
             shared,
-            names,
-            seed,
+            compiler,
             decryption,
             state: Mutex::new(State {
                 in_force,
@@ -206,7 +198,7 @@ impl Commits {
 
     /// The names of all tags.
     pub(super) fn names(&self) -> &Arc<TagNames> {
-        &self.names
+        self.compiler.names()
     }
 
     fn commit_text(
@@ -322,13 +314,8 @@ impl Commits {
 
     fn compile(&self, configuration: &ConfigurationText) -> Result<Compiled, CommandError> {
         let old = self.shared.ruleset.load();
-        Compiled::new(
-            configuration,
-            &self.names,
-            old.policy(),
-            self.seed,
-            self.shared.clock.now(),
-        )
+        let now = self.shared.clock.now();
+        self.compiler.compile(configuration, old.policy(), now)
     }
 
     /// From here on packets are judged by it.

@@ -32,7 +32,7 @@ use tracing::{error, info, warn};
 use super::{
     answers::Answers,
     clock::Clock,
-    commits::{Beginning, Commits, Given, Wish, forwarder_config},
+    commits::{Beginning, Commits, Compiler, Given, Wish, forwarder_config},
     decryption::Decryption,
     desk::{Colleague, Desk},
     events::{Bell, EventQueue},
@@ -125,7 +125,8 @@ impl Firewall {
         let clock = Clock::new();
         // Whoever could guess the keys could make flows collide.
         let seed = RandomState::new().hash_one("flows and names");
-        let given = Given::read(&options.config, &names, seed, clock.now()).ok_or(RunError::Configuration)?;
+        let compiler = Compiler::new(Arc::clone(&names), seed);
+        let given = Given::read(&options.config, &compiler, clock.now()).ok_or(RunError::Configuration)?;
         let state = StateDirectory::open(&options.state).map_err(KeepError::from)?;
         let sockets = Sockets::bind(&options.socket)?;
         let (history, damage) =
@@ -137,7 +138,7 @@ impl Firewall {
             ruleset,
             trust,
             begun,
-        } = Beginning::choose(given, history, &damage, &names, seed, clock.now());
+        } = Beginning::choose(given, history, &damage, &compiler, clock.now());
         let limits = ForwarderLimits::default();
         let address_names = Arc::new(AddressNames::new(limits.address_names, seed));
         let decryption = Decryption::open(state.path(), clock.now(), Arc::clone(&address_names))?;
@@ -147,7 +148,7 @@ impl Firewall {
             subjects: limits.tagged_subjects,
             ..TagLimits::default()
         };
-        let store = Arc::new(TagStore::new(Arc::clone(&names), tag_limits));
+        let store = Arc::new(TagStore::new(names, tag_limits));
         let (sinks, last_seqno) = Sinks::open(state, &store, clock.now())?;
         let mut forwarder = Forwarder::new(
             forwarder_config(&begun.accepted.forwarding, ruleset.policy()),
@@ -183,7 +184,7 @@ impl Firewall {
                 .name("forwarder".to_owned())
                 .spawn(move || shared.forwarding.run(&shared))?
         };
-        let commits = Arc::new(Commits::new(Arc::clone(&shared), names, begun, seed, decryption));
+        let commits = Arc::new(Commits::new(Arc::clone(&shared), compiler, begun, decryption));
         let answers = Answers::new(Arc::clone(&shared), Arc::clone(&commits), reaches.clone());
         let server = sockets.serve(Arc::new(answers), ServerLimits::default())?;
         listen_for_signals(news_sender, waker.clone())?;

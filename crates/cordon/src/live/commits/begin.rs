@@ -7,12 +7,11 @@ use control::{ConfigurationText, History, HistoryDamage, NewCommit, TrustFiles};
 use engine::Ruleset;
 use logs::Severity;
 use packet::Timestamp;
-use tags::TagNames;
 use tracing::{info, warn};
 
 use super::{
     InForce,
-    compile::{Accepted, Compiled},
+    compile::{Accepted, Compiled, Compiler},
 };
 use crate::cli::tell;
 
@@ -57,7 +56,7 @@ pub(super) struct Note {
 
 impl Given {
     /// Reads the configuration; says on standard error what was found. `None`: it has errors.
-    pub(in crate::live) fn read(path: &Path, names: &TagNames, seed: u64, now: Timestamp) -> Option<Self> {
+    pub(in crate::live) fn read(path: &Path, compiler: &Compiler, now: Timestamp) -> Option<Self> {
         let configuration = match ConfigurationText::read(path) {
             Ok(configuration) => configuration,
             Err(finding) => {
@@ -65,7 +64,7 @@ impl Given {
                 return None;
             }
         };
-        match Compiled::first(&configuration, names, seed, now) {
+        match compiler.first(&configuration, now) {
             Ok((compiled, findings)) => {
                 tell(&findings);
                 Some(Self {
@@ -88,8 +87,7 @@ impl Beginning {
         given: Given,
         mut history: History,
         damage: &[HistoryDamage],
-        names: &TagNames,
-        seed: u64,
+        compiler: &Compiler,
         now: Timestamp,
     ) -> Self {
         let mut notes: Vec<Note> = damage
@@ -102,7 +100,7 @@ impl Beginning {
                 notes.extend(differs(&history, &given));
                 (given, "cordon run".to_owned())
             }
-            Some(number) => match confirmed(&history, names, seed, now) {
+            Some(number) => match confirmed(&history, compiler, now) {
                 Ok((last, confirmed)) => {
                     notes.push(not_confirmed(&given.path, number, last));
                     (
@@ -209,12 +207,12 @@ fn taken_back(history: &History, configuration: &ConfigurationText) -> Option<u3
 }
 
 /// The configuration confirmed last, and its number, or why it cannot be used.
-fn confirmed(history: &History, names: &TagNames, seed: u64, now: Timestamp) -> Result<(u32, Given), String> {
+fn confirmed(history: &History, compiler: &Compiler, now: Timestamp) -> Result<(u32, Given), String> {
     let commit = history.newest_confirmed().ok_or("no confirmed one is kept")?;
     let configuration = history
         .configuration(commit.number)
         .map_err(|damage| damage.to_string())?;
-    let (compiled, findings) = Compiled::first(&configuration, names, seed, now).map_err(|findings| {
+    let (compiled, findings) = compiler.first(&configuration, now).map_err(|findings| {
         tell(&findings);
         format!("the confirmed one, commit {}, has errors today", commit.number)
     })?;

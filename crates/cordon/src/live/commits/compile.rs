@@ -1,9 +1,9 @@
 //! From a configuration's text to what can be published.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use config::{Finding, ListSummary, Running};
-use control::{CommandError, ConfigurationText, ErrorCode, Loaded, TrustFiles};
+use control::{CommandError, ConfigurationText, ErrorCode, Loaded, SystemRoots, TrustFiles};
 use engine::Ruleset;
 use inspect::domains::DomainSet;
 use logs::{ForwarderConfig, ForwardingProfiles};
@@ -34,16 +34,38 @@ pub(super) struct Compiled {
     pub(super) findings: Vec<String>,
 }
 
-impl Compiled {
+/// Compiles the configurations of one process, one after the other. What they all need, and none of them changes, is
+/// kept from one to the next.
+#[derive(Debug)]
+pub(in crate::live) struct Compiler {
+    names: Arc<TagNames>,
+    /// Keys the domain lists.
+    seed: u64,
+    system_roots: SystemRoots,
+}
+
+impl Compiler {
+    pub(in crate::live) fn new(names: Arc<TagNames>, seed: u64) -> Self {
+        Self {
+            names,
+            seed,
+            system_roots: SystemRoots::default(),
+        }
+    }
+
+    /// The names of all tags.
+    pub(super) fn names(&self) -> &Arc<TagNames> {
+        &self.names
+    }
+
     /// Compiles a configuration with its lists as they are now, to replace the one whose policy is `old`.
-    pub(super) fn new(
+    pub(super) fn compile(
+        &self,
         configuration: &ConfigurationText,
-        names: &TagNames,
         old: &Policy,
-        seed: u64,
         now: Timestamp,
-    ) -> Result<Self, CommandError> {
-        let loaded = configuration.load(names, Some(old.symbols()), seed);
+    ) -> Result<Compiled, CommandError> {
+        let loaded = configuration.load(&self.names, Some(old.symbols()), self.seed);
         let findings: Vec<String> = loaded.findings.iter().map(Finding::to_string).collect();
         let Some(running) = loaded.running else {
             return Err(invalid(&configuration.name, &loaded.findings));
@@ -56,29 +78,29 @@ impl Compiled {
             )
             .with_details(findings));
         }
-        Ok(Self::of(running, configuration, findings, now))
+        Ok(self.with_trust(running, configuration, findings, now))
     }
 
     /// Compiles a configuration for a firewall that is about to start, and says all that was found.
     pub(super) fn first(
+        &self,
         configuration: &ConfigurationText,
-        names: &TagNames,
-        seed: u64,
         now: Timestamp,
-    ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
-        let Loaded { running, findings } = configuration.load(names, None, seed);
+    ) -> Result<(Compiled, Vec<Finding>), Vec<Finding>> {
+        let Loaded { running, findings } = configuration.load(&self.names, None, self.seed);
         match running {
-            Some(running) => Ok((Self::of(running, configuration, Vec::new(), now), findings)),
+            Some(running) => Ok((self.with_trust(running, configuration, Vec::new(), now), findings)),
             None => Err(findings),
         }
     }
 
-    fn of(
+    fn with_trust(
+        &self,
         running: Running,
         configuration: &ConfigurationText,
         findings: Vec<String>,
         read: Timestamp,
-    ) -> Self {
+    ) -> Compiled {
         let Running {
             policy,
             domains,
@@ -86,8 +108,9 @@ impl Compiled {
             lists,
             ..
         } = running;
-        Self {
-            trust: TrustFiles::named_by(&policy.settings().decryption, &configuration.folder),
+        let settings = &policy.settings().decryption;
+        Compiled {
+            trust: TrustFiles::named_by(settings, &configuration.folder, &self.system_roots, read),
             accepted: Accepted {
                 forwarding,
                 lists,
@@ -98,7 +121,9 @@ impl Compiled {
             findings,
         }
     }
+}
 
+impl Compiled {
     /// What is to be published, and what is kept beside it.
     pub(super) fn into_parts(self, generation: u64) -> (Accepted, Ruleset, TrustFiles, Vec<String>) {
         let ruleset = Ruleset::new(self.policy, self.domains, generation);

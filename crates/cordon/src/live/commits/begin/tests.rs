@@ -1,6 +1,7 @@
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use control::{HistoryLimits, Unconfirmed};
+use tags::TagNames;
 
 use super::*;
 
@@ -49,9 +50,9 @@ impl Machine {
     }
 
     fn begin(&self) -> Beginning {
-        let names = TagNames::new();
-        let given = Given::read(&self.path(), &names, 0, NOW).unwrap();
-        Beginning::choose(given, self.history(), &[], &names, 0, NOW)
+        let compiler = Compiler::new(Arc::new(TagNames::new()), 0);
+        let given = Given::read(&self.path(), &compiler, NOW).unwrap();
+        Beginning::choose(given, self.history(), &[], &compiler, NOW)
     }
 }
 
