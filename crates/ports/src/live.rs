@@ -35,7 +35,7 @@ pub use interface::Interface;
 #[cfg(feature = "testing")]
 pub use netns::Namespace;
 pub use offload::{ChecksumState, Gso, GsoKind, Offload};
-pub use options::{DEFAULT_SLOTS, Fanout, OpenOptions};
+pub use options::{FEWEST_SLOTS, Fanout, OpenOptions};
 pub use packet_socket::PacketSocket;
 pub use receive::{BURST, MAX_LIVE_FRAME, PortFault, Receiver, ReceiverCounters};
 pub use transmit::{Sender, SenderCounters, TransmitDrop};

@@ -2,7 +2,8 @@
 
 use policy::{InterfaceId, Policy, WireMode, WireSpec};
 use ports::live::{
-    Claim, Fanout, Interface, OpenOptions, PacketSocket, PortError, Receiver, ReceiverCounters, Sender,
+    Claim, FEWEST_SLOTS, Fanout, Interface, OpenOptions, PacketSocket, PortError, Receiver, ReceiverCounters,
+    Sender,
 };
 
 use tracing::warn;
@@ -95,12 +96,16 @@ pub(super) fn open(
         .iter()
         .any(|wire| wire.mode == WireMode::Tap && wire.distinct_interfaces().contains(&interface));
     let mut fanout = if workers > 1 { Fanout::Found } else { Fanout::Alone };
+    let sharers = u32::try_from(workers).unwrap_or(u32::MAX).max(1);
     let mut ports = Vec::with_capacity(workers);
     for _ in 0..workers {
+        let options = OpenOptions::new(&found);
         let options = OpenOptions {
             fanout,
             outgoing: tap,
-            ..OpenOptions::new(&found)
+            // Among them they hold what one would.
+            receive_slots: (options.receive_slots / sharers).max(FEWEST_SLOTS),
+            ..options
         };
         let (rx, tx) = if tap {
             (Receiver::open(&options)?, None)

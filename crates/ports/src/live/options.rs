@@ -1,9 +1,13 @@
 //! How a port is to be opened.
 
-use super::Interface;
+use super::{Interface, opening::slot_bytes, receive::SLOT_OVERHEAD};
 
-/// Slots of a ring unless told otherwise: as many small frames as come in 2 ms at 2 million a second.
-pub const DEFAULT_SLOTS: u32 = 4096;
+/// Bytes of a receive ring unless told otherwise: at an MTU of 1500, 16,384 frames, as many as come in 30 ms at half a
+/// million a second. A thread that has to share its core can be without it for that long: the kernel takes turns of
+/// 3 to 4 ms each, and what comes meanwhile waits here or is lost.
+const RING_BYTES: usize = 32 << 20;
+/// But no fewer slots than these, however large a frame can be.
+pub const FEWEST_SLOTS: u32 = 4096;
 
 /// How a port is to be opened.
 #[derive(Clone, Debug)]
@@ -28,13 +32,17 @@ impl<'a> OpenOptions<'a> {
     pub fn new(interface: &'a Interface) -> Self {
         Self {
             interface,
-            receive_slots: DEFAULT_SLOTS,
+            receive_slots: slots_in(RING_BYTES, slot_bytes(interface, SLOT_OVERHEAD)),
             transmit_slots: 1024,
             promiscuous: true,
             fanout: Fanout::Alone,
             outgoing: false,
         }
     }
+}
+
+fn slots_in(bytes: usize, slot_bytes: usize) -> u32 {
+    u32::try_from(bytes / slot_bytes.max(1)).map_or(FEWEST_SLOTS, |slots| slots.max(FEWEST_SLOTS))
 }
 
 /// How the sockets of several workers share an interface.
@@ -52,4 +60,16 @@ pub enum Fanout {
     Found,
     /// A further socket of a group, on the same interface.
     Join(u16),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_is_as_deep_as_its_memory_lets_it() {
+        assert_eq!(slots_in(RING_BYTES, 2048), 16_384);
+        assert_eq!(slots_in(RING_BYTES, 4096), 8192);
+        assert_eq!(slots_in(RING_BYTES, 16_384), FEWEST_SLOTS, "jumbo frames");
+    }
 }

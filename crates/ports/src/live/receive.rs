@@ -34,7 +34,7 @@ const VLAN_TAG: usize = 4;
 const ADDRESSES: usize = 12;
 /// What a slot holds beside the payload: header, address, alignment, virtio-net header, and the link
 /// header with two VLAN tags.
-const SLOT_OVERHEAD: usize = 128 + 22;
+pub(super) const SLOT_OVERHEAD: usize = 128 + 22;
 /// Frames larger than a slot wait in the socket's queue, up to this many bytes of the kernel's memory.
 const LARGE_QUEUE: c_int = 64 << 20;
 
