@@ -29,6 +29,10 @@ pub(crate) struct RunArguments {
     /// The CPUs that workers stay on, one for each, as in `2,4-6`. Without, the kernel moves them as it sees fit.
     #[arg(long, value_name = "CPUS")]
     pin: Option<CpuList>,
+    /// How far threads that carry packets or set tags go before all others of the machine, from -20 (first) to 19; 0
+    /// is as far as any.
+    #[arg(long, value_name = "N", default_value_t = -10, allow_negative_numbers = true, value_parser = clap::value_parser!(i8).range(-20..=19))]
+    nice: i8,
     /// How the operator's log on standard error is written. What is logged: `CORDON_LOG`, as in `info,ports=debug`.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -61,6 +65,7 @@ impl RunArguments {
             socket: self.socket,
             workers,
             pins: pins.to_vec(),
+            nice: self.nice.into(),
         };
         match run(&options) {
             Ok(()) => Exit::Done,

@@ -21,7 +21,10 @@ use logs::{AddressNames, Forwarder, ForwarderLimits, Severity};
 use packet::{FragmentLimits, Wire};
 use policy::{InterfaceId, Policy};
 use ports::live::{Claim, Interface, LinkWatch, PortError, Waiter, Waker};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::{
+    process::setpriority_process,
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
@@ -58,6 +61,8 @@ pub(crate) struct Options {
     pub(crate) workers: usize,
     /// The CPU of each worker; none where the kernel is to choose.
     pub(crate) pins: Vec<usize>,
+    /// The priority of workers and of the forwarder, as `nice` counts.
+    pub(crate) nice: i32,
 }
 
 /// Why the firewall did not start, or could not go on.
@@ -177,12 +182,16 @@ impl Firewall {
         });
         let waker = Waker::new()?;
         let (news_sender, news) = unbounded();
-        let (workers, reaches) = start_workers(&shared, shares, seed, (&news_sender, &waker), &pins)?;
+        let nice = options.nice;
+        let (workers, reaches) = start_workers(&shared, shares, seed, (&news_sender, &waker), (&pins, nice))?;
         let forwarder = {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
                 .name("forwarder".to_owned())
-                .spawn(move || shared.forwarding.run(&shared))?
+                .spawn(move || {
+                    go_ahead(nice);
+                    shared.forwarding.run(&shared);
+                })?
         };
         let commits = Arc::new(Commits::new(Arc::clone(&shared), compiler, begun, decryption));
         let answers = Answers::new(Arc::clone(&shared), Arc::clone(&commits), reaches.clone());
@@ -377,7 +386,7 @@ fn start_workers(
     shares: Vec<Share>,
     seed: u64,
     (news, supervisor): (&Outbox<News>, &Waker),
-    pins: &[CpuSet],
+    (pins, nice): (&[CpuSet], i32),
 ) -> Result<(Vec<JoinHandle<()>>, Vec<Reach>), RunError> {
     let colleagues = shares
         .iter()
@@ -428,11 +437,28 @@ fn start_workers(
                 {
                     warn!(worker = number, %fault, "the worker goes where the kernel likes");
                 }
+                go_ahead(nice);
                 worker.run();
             })?;
         threads.push(thread);
     }
     Ok((threads, reaches))
+}
+
+/// Puts the calling thread before all others that want its core: what it does not see to now is lost, or crosses, while
+/// a commit can wait.
+fn go_ahead(nice: i32) {
+    if nice != 0
+        && let Err(fault) = setpriority_process(None, nice)
+    {
+        let thread = thread::current();
+        let name = thread.name().unwrap_or_default();
+        warn!(
+            thread = name,
+            %fault,
+            "no more important than others: cordon lacks CAP_SYS_NICE; frames may be lost while others keep its core"
+        );
+    }
 }
 
 /// The CPU of each worker, all of which this process may use.
