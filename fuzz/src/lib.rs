@@ -53,7 +53,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
             profiles: running.forwarding,
             ..ForwarderConfig::default()
         },
-        ruleset: Ruleset::new(running.policy, running.domains, 1),
+        ruleset: Ruleset::new(running.policy, Arc::clone(running.domains.set()), 1),
         names,
         sides,
     }

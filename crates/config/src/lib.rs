@@ -13,7 +13,7 @@ mod source;
 mod sources;
 mod syntax;
 
-pub use compile::{Compiled, ListSummary, Running, compile};
+pub use compile::{Compiled, DomainLists, ListSummary, Previous, Running, compile};
 pub use document::{Document, ListKind, Parsed, Recurring, parse};
 pub use finding::{Finding, Severity};
 pub use source::Place;

@@ -6,10 +6,11 @@
     reason = "a test says what it expected"
 )]
 
-use std::{fs, net::IpAddr, path::Path, time::Duration};
+use std::{fs, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use cordon_config::{
-    Compiled, ListKind, Location, Purpose, Recurring, Running, Severity, SourceText, Sources, compile, parse,
+    Compiled, ListKind, Location, Previous, Purpose, Recurring, Running, Severity, SourceText, Sources,
+    compile, parse,
 };
 use inspect::domains::ListTag;
 use logs::{Mode, TagScope, TagTarget};
@@ -217,13 +218,14 @@ fn lists_and_categories_are_found_by_their_ids() {
     assert!(
         running
             .domains
+            .set()
             .lookup(&name("www.bad.example"))
             .on(ListTag(list.0))
             .is_some(),
         "expand-domain"
     );
     assert!(
-        running.domains.lookup(&name("good.bad.example")).is_empty(),
+        running.domains.set().lookup(&name("good.bad.example")).is_empty(),
         "exception-list"
     );
     assert!(profile.excepts(&name("fine.example")));
@@ -325,7 +327,11 @@ fn names_keep_their_symbols_over_commits() {
     let rule = first.policy.rules().next().unwrap().1.name;
     let document = parse("fw.toml", "").document.unwrap();
     let symbols = first.policy.symbols();
-    let compiled = compile(&document, &Sources::new(), &TagNames::new(), Some(symbols), 1);
+    let previous = Previous {
+        symbols,
+        domains: &first.domains,
+    };
+    let compiled = compile(&document, &Sources::new(), &TagNames::new(), Some(previous), 1);
     let second = compiled.running.unwrap();
     assert_eq!(second.policy.symbols().resolve(rule), symbols.resolve(rule));
 }
@@ -391,5 +397,59 @@ fn the_shared_examples_are_accepted() {
                 .iter()
                 .all(|finding| finding.severity == Severity::Warning)
         );
+    }
+}
+
+/// A reload shares its domain lists with the configuration before, as long as nothing of them is another; its findings
+/// are those of the first time.
+#[test]
+fn domain_lists_that_are_the_same_are_shared() {
+    let text = |options: &str| {
+        format!(
+            "[external-list.bad]\ntype = 'domain'\nurl = 'file:bad.txt'\n{options}\n\
+             [virtual-wire.w]\ninterface1 = 'lan0'\ninterface2 = 'wan0'\n"
+        )
+    };
+    let compiled = |options: &str, list: &str, previous: Option<&Running>| {
+        let document = parse("fw.toml", &text(options)).document.unwrap();
+        let mut sources = Sources::new();
+        for file in document.external_files() {
+            sources.insert(&file, SourceText::Read(list.to_owned()));
+        }
+        let previous = previous.map(|running| Previous {
+            symbols: running.policy.symbols(),
+            domains: &running.domains,
+        });
+        let Compiled { running, findings } = compile(&document, &sources, &TagNames::new(), previous, 1);
+        let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        (running.unwrap(), findings)
+    };
+    let (first, told) = compiled("", "a.example\nnot a n@me\n", None);
+    assert!(
+        told.iter().any(|finding| finding.contains("bad.txt:2")),
+        "{told:?}"
+    );
+    let (same, again) = compiled("", "a.example\nnot a n@me\n", Some(&first));
+    assert!(Arc::ptr_eq(first.domains.set(), same.domains.set()));
+    assert_eq!(again, told);
+    assert_eq!(same.lists, first.lists);
+    for (options, list) in [
+        ("", "b.example\n"),
+        ("expand-domain = true", "a.example\nnot a n@me\n"),
+        ("exception-list = ['a.example']", "a.example\nnot a n@me\n"),
+    ] {
+        let (other, _) = compiled(options, list, Some(&first));
+        let (fresh, _) = compiled(options, list, None);
+        assert!(
+            !Arc::ptr_eq(first.domains.set(), other.domains.set()),
+            "{options}"
+        );
+        for name in ["a.example", "b.example", "x.a.example"] {
+            let name: DomainName = name.parse().unwrap();
+            assert_eq!(
+                other.domains.set().lookup(&name),
+                fresh.domains.set().lookup(&name)
+            );
+        }
     }
 }

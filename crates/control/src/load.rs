@@ -5,8 +5,9 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
-use config::{Compiled, Document, Finding, Location, Place, Running, Severity, SourceText, Sources};
-use policy::Symbols;
+use config::{
+    Compiled, Document, Finding, Location, Place, Previous, Running, Severity, SourceText, Sources,
+};
 use tags::TagNames;
 
 use crate::text_file;
@@ -63,9 +64,9 @@ impl ConfigurationText {
         Ok(Self { name, folder, text })
     }
 
-    /// Compiles it with its lists and categories, which are read now. `previous` are the names of the
-    /// configuration it replaces; `seed` keys the domain lists.
-    pub fn load(&self, names: &TagNames, previous: Option<&Symbols>, seed: u64) -> Loaded {
+    /// Compiles it with its lists and categories, which are read now, to replace `previous`; `seed` keys the domain
+    /// lists.
+    pub fn load(&self, names: &TagNames, previous: Option<Previous<'_>>, seed: u64) -> Loaded {
         let parsed = config::parse(&self.name, &self.text);
         let Some(document) = parsed.document else {
             return Loaded {
@@ -80,9 +81,8 @@ impl ConfigurationText {
 }
 
 /// Reads the configuration at `path`, its lists and categories, and compiles them. Relative names in it begin at
-/// its folder; findings name files as they are spelled. `previous` are the names of the configuration it
-/// replaces; `seed` keys the domain lists.
-pub fn load(path: &Path, names: &TagNames, previous: Option<&Symbols>, seed: u64) -> Loaded {
+/// its folder; findings name files as they are spelled. It replaces `previous`; `seed` keys the domain lists.
+pub fn load(path: &Path, names: &TagNames, previous: Option<Previous<'_>>, seed: u64) -> Loaded {
     match ConfigurationText::read(path) {
         Ok(text) => text.load(names, previous, seed),
         Err(finding) => Loaded {

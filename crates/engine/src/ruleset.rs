@@ -50,7 +50,8 @@ impl DecryptionPause {
 #[derive(Debug)]
 pub struct Ruleset {
     policy: Policy,
-    domains: DomainSet,
+    /// That of the ruleset before, where no list has changed.
+    domains: Arc<DomainSet>,
     generation: u64,
     apps: Vec<AppId>,
     decrypting: Option<Decrypting>,
@@ -63,7 +64,7 @@ pub struct Ruleset {
 
 impl Ruleset {
     /// `generation` must differ from that of every ruleset published before.
-    pub fn new(policy: Policy, domains: DomainSet, generation: u64) -> Self {
+    pub fn new(policy: Policy, domains: impl Into<Arc<DomainSet>>, generation: u64) -> Self {
         let apps = Application::ALL
             .iter()
             .map(|application| AppId::from_name(application.name()).unwrap_or(AppId::UNKNOWN_TCP))
@@ -84,7 +85,7 @@ impl Ruleset {
             names: None,
             trust: None,
             policy,
-            domains,
+            domains: domains.into(),
             generation,
             apps,
             decrypting: None,

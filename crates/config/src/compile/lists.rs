@@ -157,7 +157,7 @@ impl<'a> Compiler<'a> {
         self.findings.error(name.span, message);
     }
 
-    fn domain_list(&mut self, entry: &'a document::ListEntry, name: Symbol, text: &str) -> Lines {
+    fn domain_list(&mut self, entry: &'a document::ListEntry, name: Symbol, text: &'a str) -> Lines {
         let id = self.builder.add_list(name);
         self.domain_lists
             .add("external list", &entry.name, id, self.findings);
@@ -174,7 +174,7 @@ impl<'a> Compiler<'a> {
             allow_public_suffix: entry.allow_public_suffix,
             ..ListOptions::default()
         };
-        let report = self.domains.add(ListTag(id.0), text, &options);
+        let report = self.domains.add(ListTag(id.0), text, options);
         let refused = report.refused.into_iter().map(|(line, name)| {
             let message = format!(
                 "{} covers a public suffix; allow-public-suffix = true takes it",

@@ -8,6 +8,7 @@ mod addresses;
 mod categories;
 mod columns;
 mod cycles;
+mod domain_lists;
 mod forwarding;
 mod lists;
 mod network;
@@ -20,7 +21,6 @@ mod tag_uses;
 
 use std::{cell::Cell, collections::HashMap, sync::Arc};
 
-use inspect::domains::{DomainSet, DomainSetBuilder};
 use logs::ForwardingProfiles;
 use policy::{
     AddressRef, AppId, BuildError, CategoryId, DecryptionProfileId, ListId, LogSetting, Policy,
@@ -28,8 +28,9 @@ use policy::{
 };
 use tags::TagNames;
 
-pub use self::lists::ListSummary;
+pub use self::{domain_lists::DomainLists, lists::ListSummary};
 use self::{
+    domain_lists::DomainListsBuilder,
     register::{By, Register, by},
     shadows::Unsound,
     tag_uses::TagUses,
@@ -47,8 +48,8 @@ use crate::{
 pub struct Running {
     /// Rules and objects.
     pub policy: Policy,
-    /// Domain lists, compiled: the list with tag n is `ListId(n)` of the policy.
-    pub domains: DomainSet,
+    /// Domain lists, compiled.
+    pub domains: DomainLists,
     /// Log forwarding profiles, by the `log-setting` of rules.
     pub forwarding: ForwardingProfiles,
     /// What was read of each list, in the order of the document.
@@ -67,18 +68,30 @@ pub struct Compiled {
     pub findings: Vec<Finding>,
 }
 
-/// Compiles `document` with the texts of the files it refers to. `previous` are the names of the
-/// configuration it replaces, so that records of both can be read; `seed` keys the domain lists.
+/// What a configuration takes over from the one that it replaces.
+#[derive(Clone, Copy, Debug)]
+pub struct Previous<'a> {
+    /// The names of that one, so that records of both can be read.
+    pub symbols: &'a Symbols,
+    /// Its domain lists: they stay where the new one has the same.
+    pub domains: &'a DomainLists,
+}
+
+/// Compiles `document` with the texts of the files it refers to, to replace `previous`; `seed` keys the domain lists.
+/// What comes out is the same without `previous`, apart from the numbers of names.
 pub fn compile(
     document: &Document,
     sources: &Sources,
     names: &TagNames,
-    previous: Option<&Symbols>,
+    previous: Option<Previous<'_>>,
     seed: u64,
 ) -> Compiled {
     let findings = Findings::resume(document.source.clone(), document.findings.clone());
-    let symbols = previous.map_or_else(SymbolsBuilder::new, SymbolsBuilder::extend);
-    let mut compiler = Compiler::new(document, sources, names, &findings, symbols, seed);
+    let symbols = previous.map_or_else(SymbolsBuilder::new, |previous| {
+        SymbolsBuilder::extend(previous.symbols)
+    });
+    let domains = DomainListsBuilder::new(seed, previous.map(|previous| previous.domains));
+    let mut compiler = Compiler::new(document, sources, names, &findings, symbols, domains);
     compiler.tags();
     compiler.lists();
     compiler.url_categories();
@@ -104,7 +117,7 @@ struct Compiler<'a> {
     findings: &'a Findings,
     symbols: SymbolsBuilder,
     builder: PolicyBuilder,
-    domains: DomainSetBuilder,
+    domains: DomainListsBuilder<'a>,
     list_summaries: Vec<ListSummary>,
     wire_places: Vec<Place>,
     forwarding_profiles: Vec<logs::ForwardingProfile>,
@@ -138,7 +151,7 @@ impl<'a> Compiler<'a> {
         tag_names: &'a TagNames,
         findings: &'a Findings,
         symbols: SymbolsBuilder,
-        seed: u64,
+        domains: DomainListsBuilder<'a>,
     ) -> Self {
         Self {
             document,
@@ -147,7 +160,7 @@ impl<'a> Compiler<'a> {
             findings,
             symbols,
             builder: PolicyBuilder::new(),
-            domains: DomainSetBuilder::new(seed),
+            domains,
             list_summaries: Vec::new(),
             wire_places: Vec::new(),
             forwarding_profiles: Vec::new(),

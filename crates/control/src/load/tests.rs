@@ -105,6 +105,7 @@ fn lists_begin_at_the_folder_of_the_configuration() {
     assert!(
         !running
             .domains
+            .set()
             .lookup(&"listed.example".parse().unwrap())
             .is_empty()
     );

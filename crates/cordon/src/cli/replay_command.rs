@@ -2,9 +2,9 @@
 
 use std::{io::Write as _, path::Path, sync::Arc};
 
+use config::DomainLists;
 use control::{SystemRoots, TrustFiles};
 use engine::Ruleset;
-use inspect::domains::DomainSet;
 use logs::{AddressNames, ForwarderConfig, ForwarderLimits};
 use packet::{Timestamp, Wire};
 use policy::Policy;
@@ -44,7 +44,7 @@ impl ReplayArguments {
             own_addresses: Vec::new(),
         };
         let rules = Rules {
-            ruleset: Arc::new(self.ruleset(running.policy, running.domains)),
+            ruleset: Arc::new(self.ruleset(running.policy, &running.domains)),
             forwarding,
             names,
         };
@@ -73,7 +73,7 @@ impl ReplayArguments {
     }
 
     /// The rules, with what they say of TLS that passes closed: whom they trust, and what names they know.
-    fn ruleset(&self, policy: Policy, domains: DomainSet) -> Ruleset {
+    fn ruleset(&self, policy: Policy, domains: &DomainLists) -> Ruleset {
         let decides = policy.decryption_rules().len() > 0;
         let folder = self.config.parent().unwrap_or(Path::new(""));
         let files = decides.then(|| {
@@ -82,7 +82,7 @@ impl ReplayArguments {
             TrustFiles::named_by(&policy.settings().decryption, folder, &system, Timestamp::ZERO)
         });
         let names = AddressNames::new(ForwarderLimits::default().address_names, SEED);
-        let ruleset = Ruleset::new(policy, domains, 1).knowing(Arc::new(names));
+        let ruleset = Ruleset::new(policy, Arc::clone(domains.set()), 1).knowing(Arc::new(names));
         let Some(files) = files else { return ruleset };
         let (trust, faults) = files.trust();
         for fault in faults {

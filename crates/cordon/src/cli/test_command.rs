@@ -109,10 +109,10 @@ struct Loaded {
 }
 
 impl Loaded {
-    const fn asked(&self) -> Asked<'_> {
+    fn asked(&self) -> Asked<'_> {
         Asked {
             policy: &self.running.policy,
-            domains: &self.running.domains,
+            domains: self.running.domains.set(),
             forwarding: &self.running.forwarding,
             names: &self.names,
             registered: None,

@@ -220,7 +220,7 @@ impl Commits {
                 ),
             ));
         }
-        let compiled = self.compile(&configuration)?;
+        let compiled = self.compile(state, &configuration)?;
         let now = self.shared.clock.now();
         let deadline = terms.confirm_within.map(|within| now.saturating_add(within));
         let unchanged = configuration.text == state.in_force.configuration.text
@@ -274,7 +274,7 @@ impl Commits {
             ));
         }
         let configuration = kept(&state.history, target.number)?;
-        let compiled = self.compile(&configuration)?;
+        let compiled = self.compile(state, &configuration)?;
         let comment = format!("rollback to commit {}", target.number);
         let commit = NewCommit {
             time: self.shared.clock.now(),
@@ -304,7 +304,7 @@ impl Commits {
         let in_force = state.in_force.clone();
         let (path, before) = (in_force.path.clone(), in_force.number);
         let outcome = self
-            .compile(&in_force.configuration)
+            .compile(state, &in_force.configuration)
             .map(|compiled| self.publish(state, compiled, in_force));
         self.tell(state, wish, &path, before, &outcome);
         if let Err(error) = outcome {
@@ -312,10 +312,11 @@ impl Commits {
         }
     }
 
-    fn compile(&self, configuration: &ConfigurationText) -> Result<Compiled, CommandError> {
+    fn compile(&self, state: &State, configuration: &ConfigurationText) -> Result<Compiled, CommandError> {
         let old = self.shared.ruleset.load();
         let now = self.shared.clock.now();
-        self.compiler.compile(configuration, old.policy(), now)
+        self.compiler
+            .compile(configuration, (old.policy(), &state.accepted), now)
     }
 
     /// From here on packets are judged by it.

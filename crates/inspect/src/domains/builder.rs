@@ -14,7 +14,7 @@ use super::text::{Line, read_line};
 const MAX_EXAMPLES: usize = 1000;
 
 /// How a list is to be read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListOptions {
     /// `expand-domain`: a plain name also covers what is below it.
     pub expand: bool,

@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use config::{Finding, ListSummary, Running};
+use config::{DomainLists, Finding, ListSummary, Previous, Running};
 use control::{CommandError, ConfigurationText, ErrorCode, Loaded, SystemRoots, TrustFiles};
 use engine::Ruleset;
-use inspect::domains::DomainSet;
 use logs::{ForwarderConfig, ForwardingProfiles};
 use packet::Timestamp;
 use policy::Policy;
@@ -18,6 +17,8 @@ use tracing::warn;
 pub(in crate::live) struct Accepted {
     pub(in crate::live) forwarding: ForwardingProfiles,
     pub(super) lists: Vec<ListSummary>,
+    /// Shared with the ruleset, and with that of the next configuration where it has the same lists.
+    domains: DomainLists,
     /// When its lists were read.
     pub(super) read: Timestamp,
 }
@@ -27,7 +28,6 @@ pub(in crate::live) struct Accepted {
 pub(super) struct Compiled {
     pub(super) accepted: Accepted,
     policy: Policy,
-    domains: DomainSet,
     /// Whom the forward proxy is to believe.
     trust: TrustFiles,
     /// What is worth knowing all the same.
@@ -58,14 +58,19 @@ impl Compiler {
         &self.names
     }
 
-    /// Compiles a configuration with its lists as they are now, to replace the one whose policy is `old`.
+    /// Compiles a configuration with its lists as they are now, to replace the one whose policy is `old`, and of which
+    /// `accepted` was kept.
     pub(super) fn compile(
         &self,
         configuration: &ConfigurationText,
-        old: &Policy,
+        (old, accepted): (&Policy, &Accepted),
         now: Timestamp,
     ) -> Result<Compiled, CommandError> {
-        let loaded = configuration.load(&self.names, Some(old.symbols()), self.seed);
+        let previous = Previous {
+            symbols: old.symbols(),
+            domains: &accepted.domains,
+        };
+        let loaded = configuration.load(&self.names, Some(previous), self.seed);
         let findings: Vec<String> = loaded.findings.iter().map(Finding::to_string).collect();
         let Some(running) = loaded.running else {
             return Err(invalid(&configuration.name, &loaded.findings));
@@ -114,10 +119,10 @@ impl Compiler {
             accepted: Accepted {
                 forwarding,
                 lists,
+                domains,
                 read,
             },
             policy,
-            domains,
             findings,
         }
     }
@@ -126,7 +131,7 @@ impl Compiler {
 impl Compiled {
     /// What is to be published, and what is kept beside it.
     pub(super) fn into_parts(self, generation: u64) -> (Accepted, Ruleset, TrustFiles, Vec<String>) {
-        let ruleset = Ruleset::new(self.policy, self.domains, generation);
+        let ruleset = Ruleset::new(self.policy, Arc::clone(self.accepted.domains.set()), generation);
         (self.accepted, ruleset, self.trust, self.findings)
     }
 }

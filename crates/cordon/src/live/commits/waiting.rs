@@ -32,29 +32,31 @@ impl Commits {
             cmd: "confirm-timeout",
         };
         let before = state.in_force.number;
-        let outcome = self.compile(&waiting.before.configuration).map(|compiled| {
-            let comment = match waiting.before.number {
-                Some(number) => format!(
-                    "commit {} was not confirmed: commit {number} again",
-                    waiting.number
-                ),
-                None => format!("commit {} was not confirmed", waiting.number),
-            };
-            let commit = NewCommit {
-                time: now,
-                admin: wish.admin,
-                comment: &comment,
-                path: &waiting.before.path,
-                unconfirmed: None,
-            };
-            let mut in_force = waiting.before.clone();
-            match state.history.append(&commit, &in_force.configuration) {
-                Ok(number) => in_force.number = Some(number),
-                Err(error) => warn!(%error, "what has returned cannot be kept in the history of commits"),
-            }
-            state.waiting = None;
-            self.publish(state, compiled, in_force)
-        });
+        let outcome = self
+            .compile(state, &waiting.before.configuration)
+            .map(|compiled| {
+                let comment = match waiting.before.number {
+                    Some(number) => format!(
+                        "commit {} was not confirmed: commit {number} again",
+                        waiting.number
+                    ),
+                    None => format!("commit {} was not confirmed", waiting.number),
+                };
+                let commit = NewCommit {
+                    time: now,
+                    admin: wish.admin,
+                    comment: &comment,
+                    path: &waiting.before.path,
+                    unconfirmed: None,
+                };
+                let mut in_force = waiting.before.clone();
+                match state.history.append(&commit, &in_force.configuration) {
+                    Ok(number) => in_force.number = Some(number),
+                    Err(error) => warn!(%error, "what has returned cannot be kept in the history of commits"),
+                }
+                state.waiting = None;
+                self.publish(state, compiled, in_force)
+            });
         if let (Err(_), Some(waiting)) = (&outcome, &mut state.waiting) {
             waiting.deadline = now.saturating_add(RETRY);
             if std::mem::replace(&mut waiting.overdue, true) {
