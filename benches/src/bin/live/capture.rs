@@ -13,7 +13,7 @@ use ports::live::Receiver;
 use crate::traffic::{Session, Told, read};
 
 /// Slots of each tap: a frame each.
-const SLOTS: u32 = 1 << 15;
+const SLOTS: u32 = 1 << 16;
 
 /// A host's frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

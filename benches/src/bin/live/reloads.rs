@@ -114,6 +114,9 @@ fn reloads_by(by: By) -> Result<(), Box<dyn Error>> {
     println!("of the last {threats} threat records, of parts of both: {mixed}");
     let judged = answered(0) + answered(1) + captured.queries_crossed;
     println!("queries lost: {}", captured.queries.len().saturating_sub(judged));
+    if reloading.captured.missed > 0 || quiet.captured.missed > 0 {
+        return Err("the taps have missed frames: nothing is known of others".into());
+    }
     if mixed > 0 || threats == 0 || judged > captured.queries.len() {
         return Err("a verdict of a mix".into());
     }
