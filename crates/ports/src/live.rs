@@ -42,4 +42,4 @@ pub use transmit::{Sender, SenderCounters, TransmitDrop};
 pub use vigil::Vigil;
 pub use wait::{Ready, Waiter, Waker};
 pub use watch::{LinkEvent, LinkState, LinkWatch};
-pub use xdp::{XdpCounters, XdpMode, XdpWire};
+pub use xdp::{XdpDemand, XdpFrame, XdpManner, XdpMemory, XdpMode, XdpWire};

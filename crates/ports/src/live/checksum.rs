@@ -28,19 +28,20 @@ pub fn finish_checksum(frame: &mut [u8], state: ChecksumState) -> bool {
 
 /// The sum of 16-bit words in one's complement (RFC 1071).
 pub(super) fn folded(bytes: &[u8]) -> u16 {
-    let mut sum = 0_u64;
-    for pair in bytes.chunks(2) {
-        let word = match *pair {
-            [high, low] => u16::from_be_bytes([high, low]),
-            [high] => u16::from_be_bytes([high, 0]),
-            _ => 0,
-        };
-        sum += u64::from(word);
+    // The order of bytes in a word changes nothing but that of the sum (RFC 1071, 2B), and words of 32 bits fold as well.
+    let (words, rest) = bytes.as_chunks::<4>();
+    let mut last = [0; 4];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    let mut sum = u64::from(u32::from_ne_bytes(last));
+    for word in words {
+        sum += u64::from(u32::from_ne_bytes(*word));
     }
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
-    u16::try_from(sum).unwrap_or(u16::MAX)
+    u16::from_be_bytes(u16::try_from(sum).unwrap_or(u16::MAX).to_ne_bytes())
 }
 
 #[cfg(test)]
@@ -50,6 +51,16 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn words_add_up_as_the_standard_says(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut sum = 0_u32;
+            for pair in bytes.chunks(2) {
+                sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+                sum = (sum & 0xffff) + (sum >> 16);
+            }
+            prop_assert_eq!(u32::from(folded(&bytes)), sum);
+        }
+
         #[test]
         fn what_is_finished_adds_up(
             mut frame in prop::collection::vec(any::<u8>(), 60..200), start in 14_u16..40, tcp: bool,

@@ -64,6 +64,19 @@ pub enum PortError {
         /// The group's number.
         group: u16,
     },
+    /// Frames as large as the interface's MTU allows do not fit a chunk of an `AF_XDP` socket's memory.
+    #[error(
+        "{interface}: frames of its MTU of {mtu} do not fit into AF_XDP's buffers, {most} at most; lower the MTU, or \
+         give the wire io = \"packet\""
+    )]
+    TooLargeForXdp {
+        /// The interface that was to be opened.
+        interface: String,
+        /// Its MTU.
+        mtu: u32,
+        /// The largest that fits.
+        most: u32,
+    },
     /// Anything else that the system refused.
     #[error("{interface}: cannot {what}: {source}")]
     System {

@@ -79,6 +79,42 @@ impl Interface {
         self.hardware_type == libc::ARPHRD_ETHER && !self.loopback
     }
 
+    /// In how many queues its frames arrive; one where its driver does not say.
+    pub fn receive_queues(&self) -> u32 {
+        let asked = InterfaceControl::open().and_then(|control| control.receive_queues(&self.name));
+        asked.unwrap_or(1).max(1)
+    }
+
+    /// The name of its driver; empty where it does not say.
+    pub fn driver(&self) -> String {
+        let asked = InterfaceControl::open().and_then(|control| control.driver(&self.name));
+        asked.unwrap_or_default()
+    }
+
+    /// Whether its frames come out of the memory of this machine or its host, uncut and with unfinished checksums, and not
+    /// from a cable.
+    pub fn is_virtual(&self) -> bool {
+        const DRIVERS: [&str; 8] = [
+            "veth",
+            "tun",
+            "virtio_net",
+            "bridge",
+            "dummy",
+            "macvlan",
+            "vif",
+            "hv_netvsc",
+        ];
+        DRIVERS.contains(&&*self.driver())
+    }
+
+    /// Has its frames handed over as they came, not joined. One that does not join anything cannot be told.
+    pub(super) fn do_not_join(&self) -> io::Result<()> {
+        match InterfaceControl::open()?.do_not_join(&self.name) {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(()),
+            told => told,
+        }
+    }
+
     /// Brings the interface up or down, as `ip link set` does.
     ///
     /// The other end of a veth pair, and of most network cards, loses its carrier while this one is down.

@@ -57,9 +57,26 @@ impl Namespace {
 
     /// A veth pair: `here` in this namespace, `there` in `other`; both up, of this MTU.
     pub fn veth(&self, here: &str, other: &Self, there: &str, mtu: u32) -> io::Result<()> {
+        self.pair(here, other, there, &format!("mtu {mtu}"))
+    }
+
+    /// The same, with so many queues each way at each end.
+    pub fn veth_with_queues(
+        &self,
+        here: &str,
+        other: &Self,
+        there: &str,
+        mtu: u32,
+        queues: u32,
+    ) -> io::Result<()> {
+        let how = format!("mtu {mtu} numrxqueues {queues} numtxqueues {queues}");
+        self.pair(here, other, there, &how)
+    }
+
+    fn pair(&self, here: &str, other: &Self, there: &str, how: &str) -> io::Result<()> {
         let other_name = &other.name;
         self.ip(&format!(
-            "link add {here} mtu {mtu} type veth peer name {there} mtu {mtu} netns {other_name}"
+            "link add {here} {how} type veth peer name {there} {how} netns {other_name}"
         ))?;
         self.ip(&format!("link set {here} up"))?;
         other.ip(&format!("link set {there} up"))

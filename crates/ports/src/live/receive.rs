@@ -49,6 +49,8 @@ pub struct ReceiverCounters {
     pub large: u64,
     /// Frames that came while every slot was taken, or that the kernel cannot describe: dropped there.
     pub dropped_by_kernel: u64,
+    /// Frames for which the kernel had no chunk of memory: dropped there. Only of an [`XdpWire`](super::XdpWire).
+    pub no_buffer: u64,
     /// Frames that did not fit anywhere (queue for large frames full, or beyond [`MAX_LIVE_FRAME`]).
     pub too_large: u64,
     /// Frames whose description made no sense.

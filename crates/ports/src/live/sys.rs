@@ -38,6 +38,8 @@ unsafe impl Plain for libc::packet_mreq {}
 unsafe impl Plain for libc::xdp_umem_reg {}
 // SAFETY: a C struct of integers.
 unsafe impl Plain for libc::xdp_mmap_offsets {}
+// SAFETY: a C struct of integers.
+unsafe impl Plain for libc::xdp_statistics {}
 
 fn checked(result: c_int) -> io::Result<c_int> {
     if result < 0 {
@@ -165,16 +167,19 @@ pub(super) fn bound_index(fd: &OwnedFd) -> io::Result<c_int> {
     Ok(address.sll_ifindex)
 }
 
-/// Ties an XDP socket to a queue of an interface; with `first` it shares that one's memory and manner.
+/// Ties an XDP socket to a queue of an interface; with `first` it shares that one's memory and manner. `copy`: even where
+/// the driver could do without.
 pub(super) fn bind_xdp(
     fd: &OwnedFd,
     interface: u32,
     queue: u32,
     first: Option<BorrowedFd<'_>>,
+    copy: bool,
 ) -> io::Result<()> {
     let address = libc::sockaddr_xdp {
         sxdp_family: libc::AF_XDP as u16,
         sxdp_flags: match first {
+            None if copy => libc::XDP_USE_NEED_WAKEUP | libc::XDP_COPY,
             None => libc::XDP_USE_NEED_WAKEUP,
             Some(_) => libc::XDP_SHARED_UMEM,
         },
@@ -302,6 +307,38 @@ pub(super) fn readable(fd: BorrowedFd<'_>) -> libc::pollfd {
     }
 }
 
+/// `ETHTOOL_GCHANNELS`, `ETHTOOL_GDRVINFO`, `ETHTOOL_SGRO`: `linux/ethtool.h`.
+const ETHTOOL_CHANNELS: u32 = 0x3c;
+const ETHTOOL_DRIVER: u32 = 3;
+const ETHTOOL_SET_GRO: u32 = 0x2c;
+
+/// `struct ethtool_channels`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct Channels {
+    question: u32,
+    most: [u32; 4],
+    receive: u32,
+    transmit: u32,
+    other: u32,
+    combined: u32,
+}
+// SAFETY: a C struct of integers.
+unsafe impl Plain for Channels {}
+
+/// `struct ethtool_drvinfo`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+struct Driver {
+    question: u32,
+    name: [u8; 32],
+    rest: [u32; 40],
+}
+// SAFETY: a C struct of integers, without padding.
+unsafe impl Plain for Driver {}
+// SAFETY: `struct ethtool_value`, two integers.
+unsafe impl Plain for [u32; 2] {}
+
 /// Questions about an interface by its name, in the network namespace of the thread that asks.
 #[derive(Debug)]
 pub(super) struct InterfaceControl {
@@ -353,6 +390,48 @@ impl InterfaceControl {
             )
         })?;
         Ok(())
+    }
+
+    /// Asks the interface's driver; `question` begins with the number of the question, and is where the answer goes.
+    fn ask_driver<T: Plain>(&self, name: &str, question: &mut T) -> io::Result<()> {
+        let mut request = Self::request(name)?;
+        request.ifr_ifru.ifru_data = (&raw mut *question).cast();
+        // SAFETY: the request points to a live struct of the size that its first word says, which is filled.
+        checked(unsafe {
+            libc::ioctl(
+                self.fd.as_raw_fd(),
+                libc::SIOCETHTOOL as libc::Ioctl,
+                &raw mut request,
+            )
+        })?;
+        Ok(())
+    }
+
+    /// How many queues frames arrive in.
+    pub(super) fn receive_queues(&self, name: &str) -> io::Result<u32> {
+        let mut channels = Channels {
+            question: ETHTOOL_CHANNELS,
+            ..Channels::default()
+        };
+        self.ask_driver(name, &mut channels)?;
+        Ok(channels.receive + channels.combined)
+    }
+
+    /// The name of the interface's driver.
+    pub(super) fn driver(&self, name: &str) -> io::Result<String> {
+        let mut driver = Driver {
+            question: ETHTOOL_DRIVER,
+            name: [0; 32],
+            rest: [0; 40],
+        };
+        self.ask_driver(name, &mut driver)?;
+        let name: Vec<u8> = driver.name.into_iter().take_while(|byte| *byte != 0).collect();
+        Ok(String::from_utf8_lossy(&name).into_owned())
+    }
+
+    /// Has the interface hand over frames as they came, not joined.
+    pub(super) fn do_not_join(&self, name: &str) -> io::Result<()> {
+        self.ask_driver(name, &mut [ETHTOOL_SET_GRO, 0])
     }
 
     /// The largest payload of a frame, in bytes.

@@ -10,9 +10,9 @@
 use std::{fmt, io, os::fd::OwnedFd};
 
 use super::{
-    Offload, OpenOptions, PortError,
+    Interface, Offload, OpenOptions, PortError,
     offload::VNET_HEADER,
-    opening::{no_memory, slot_bytes, usable},
+    opening::{no_memory, promiscuous, slot_bytes, usable},
     ring::{Ring, Way},
     sys,
 };
@@ -237,14 +237,32 @@ impl Sender {
     }
 
     fn dropped(&mut self, why: TransmitDrop) -> TransmitDrop {
+        self.counters.count(why);
+        why
+    }
+
+    /// Has the interface take frames for every link-layer address as long as this lives.
+    pub(super) fn see_all(&self, interface: &Interface) -> Result<(), PortError> {
+        let all = promiscuous(usable(interface)?);
+        sys::set_option(
+            &self.single_socket,
+            libc::SOL_PACKET,
+            libc::PACKET_ADD_MEMBERSHIP,
+            all,
+        )
+        .map_err(|error| PortError::from_system(&interface.name, "see frames for other addresses", error))
+    }
+}
+
+impl SenderCounters {
+    pub(super) fn count(&mut self, why: TransmitDrop) {
         let counter = match why {
-            TransmitDrop::Full => &mut self.counters.full,
-            TransmitDrop::TooLong => &mut self.counters.too_long,
-            TransmitDrop::Down => &mut self.counters.down,
-            TransmitDrop::Refused => &mut self.counters.refused,
+            TransmitDrop::Full => &mut self.full,
+            TransmitDrop::TooLong => &mut self.too_long,
+            TransmitDrop::Down => &mut self.down,
+            TransmitDrop::Refused => &mut self.refused,
         };
         *counter += 1;
-        why
     }
 }
 
@@ -259,7 +277,7 @@ impl fmt::Debug for Sender {
 }
 
 /// What the MTU limits: the bytes behind the link header and its VLAN tags.
-fn payload(frame: &[u8]) -> usize {
+pub(super) fn payload(frame: &[u8]) -> usize {
     const ADDRESSES: usize = 12;
     let mut at = ADDRESSES;
     while let Some([0x81, 0x00] | [0x88, 0xa8]) = frame.get(at..at + 2) {
@@ -268,7 +286,7 @@ fn payload(frame: &[u8]) -> usize {
     frame.len().saturating_sub(at + 2)
 }
 
-fn reason(error: &io::Error) -> TransmitDrop {
+pub(super) fn reason(error: &io::Error) -> TransmitDrop {
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::EINTR) => TransmitDrop::Full,
         Some(libc::EMSGSIZE) => TransmitDrop::TooLong,

@@ -28,17 +28,53 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new(mtu: u32) -> Self {
+        Self::laid(|lab| {
+            lab.client.veth("c0", &lab.firewall, "lan0", mtu)?;
+            lab.firewall.veth("wan0", &lab.server, "s0", mtu)
+        })
+    }
+
+    fn laid(lay: impl FnOnce(&Self) -> std::io::Result<()>) -> Self {
         let made = |name| Namespace::create(name).unwrap();
         let lab = Self {
             client: made("cl"),
             firewall: made("fw"),
             server: made("sv"),
         };
-        lab.client.veth("c0", &lab.firewall, "lan0", mtu).unwrap();
-        lab.firewall.veth("wan0", &lab.server, "s0", mtu).unwrap();
+        lay(&lab).unwrap();
         lab.client.ip("addr add 10.0.0.1/24 dev c0").unwrap();
         lab.server.ip("addr add 10.0.0.2/24 dev s0").unwrap();
         lab
+    }
+
+    /// The same, with several queues at each end.
+    pub(crate) fn with_queues(mtu: u32, queues: u32) -> Self {
+        Self::laid(|lab| {
+            lab.client
+                .veth_with_queues("c0", &lab.firewall, "lan0", mtu, queues)?;
+            lab.firewall
+                .veth_with_queues("wan0", &lab.server, "s0", mtu, queues)
+        })
+    }
+
+    /// Frames that an interface of the firewall has received, as the kernel counts.
+    pub(crate) fn received(&self, name: &str) -> u64 {
+        Self::received_in(&self.firewall, name)
+    }
+
+    pub(crate) fn server_received(&self) -> u64 {
+        Self::received_in(&self.server, "s0")
+    }
+
+    fn received_in(namespace: &Namespace, name: &str) -> u64 {
+        let table = namespace
+            .run(|| std::fs::read_to_string("/proc/thread-self/net/dev").unwrap())
+            .unwrap();
+        let row = table
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(&format!("{name}:")))
+            .unwrap();
+        row.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     pub(crate) fn find(&self, name: &str) -> Interface {

@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
 };
 
 use libc::{
@@ -31,12 +32,14 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Opens one over `memory`, on a queue of an interface. `first` is a socket that has the memory already.
+    /// Opens one over `memory`, on a queue of an interface. `first` is a socket that has the memory already; `copy`: the kernel
+    /// is to copy frames even where the driver could do without.
     pub(super) fn open(
         memory: &Memory,
         interface: u32,
         queue: u32,
         first: Option<&Socket>,
+        copy: bool,
     ) -> io::Result<Self> {
         let fd = sys::socket(libc::AF_XDP, libc::SOCK_RAW, 0)?;
         if first.is_none() {
@@ -59,22 +62,47 @@ impl Socket {
             sent: Ring::map(&fd, page(XDP_UMEM_PGOFF_COMPLETION_RING)?, &places.cr, ENTRIES)?,
             fd,
         };
-        sys::bind_xdp(&socket.fd, interface, queue, first.map(AsFd::as_fd))?;
+        sys::bind_xdp(&socket.fd, interface, queue, first.map(AsFd::as_fd), copy)?;
         Ok(socket)
     }
 
-    /// Has the kernel send what waits, if it must be told.
-    pub(super) fn flush(&self) {
+    /// Has the kernel send what waits, if it must be told. What it does not take now it takes at a later call.
+    pub(super) fn flush(&self) -> io::Result<()> {
         if !self.leaving.wants_call() {
-            return;
+            return Ok(());
         }
         for _ in 0..CALLS {
             if self.leaving.pending() == 0 {
-                return;
+                break;
             }
-            // What it did not take now it takes at the next call, or the one after that.
-            drop(sys::send_ring(&self.fd));
+            match sys::send_ring(&self.fd) {
+                Err(error) if error.raw_os_error() != Some(libc::EAGAIN) => return Err(error),
+                _ => {}
+            }
         }
+        Ok(())
+    }
+
+    /// Tells the kernel of chunks for frames to come, if it must be told.
+    pub(super) fn wake(&self) {
+        if self.empty.wants_call() {
+            // A look at the socket is a call; that nothing is there is no fault.
+            drop(sys::poll(
+                &mut [sys::readable(self.fd.as_fd())],
+                Some(Duration::ZERO),
+            ));
+        }
+    }
+
+    /// What the kernel has dropped of this queue since the socket was opened.
+    pub(super) fn statistics(&self) -> io::Result<libc::xdp_statistics> {
+        sys::option(&self.fd, libc::SOL_XDP, libc::XDP_STATISTICS)
+    }
+
+    /// Whether the driver puts frames into the memory by itself, and takes them from there.
+    pub(super) fn is_zero_copy(&self) -> bool {
+        let options: io::Result<libc::c_int> = sys::option(&self.fd, libc::SOL_XDP, libc::XDP_OPTIONS);
+        options.is_ok_and(|options| options & libc::XDP_OPTIONS_ZEROCOPY.cast_signed() != 0)
     }
 }
 

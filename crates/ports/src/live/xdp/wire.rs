@@ -2,156 +2,359 @@
 
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use super::{
-    bpf::{self, XdpMode},
-    memory::Memory,
-    program,
+    attachment::Attachment,
+    bpf::XdpMode,
+    memory::{Memory, XdpFrame, XdpMemory},
     repair::repair,
+    side::Side,
     socket::{ENTRIES, Socket},
 };
-use crate::live::{BURST, Interface, PortError, opening::usable};
+use crate::live::{
+    BURST, End, Interface, Offload, OpenOptions, PortError, ReceiverCounters, Sender, SenderCounters,
+    TransmitDrop, opening::usable,
+};
 
-/// The queue whose frames are taken.
-const QUEUE: u32 = 0;
 /// How often an interface whose last socket has just gone is tried again, and after what time.
-const TRIES: u32 = 200;
+const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(5);
 /// What the kernel keeps free in front of a frame.
-const HEADROOM: usize = 256;
+const HEADROOM: u32 = 256;
 /// The link header with two VLAN tags.
-const LINK_HEADER: usize = 22;
+const LINK_HEADER: u32 = 22;
+/// The largest chunk that the kernel takes.
+const LARGEST_CHUNK: u32 = 4096;
 
-/// What an [`XdpWire`] has counted of the frames of one interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct XdpCounters {
-    /// Frames that were handed on.
-    pub forwarded: u64,
-    /// Of these, frames whose checksum had to be finished.
-    pub repaired: u64,
-    /// Frames that found the other interface's ring full.
-    pub full: u64,
+/// Where the program may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XdpDemand {
+    /// In the driver, or not at all.
+    Native,
+    /// In the driver where that can run it, else in the kernel's stack.
+    Any,
 }
 
-/// One interface.
-#[derive(Debug)]
-struct Side {
-    /// Goes first: no frame comes any more when the socket goes.
-    _attached: OwnedFd,
-    _sockets: OwnedFd,
-    socket: Socket,
-    mode: XdpMode,
-    counters: XdpCounters,
+/// How an [`XdpWire`] was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct XdpManner {
+    /// Where the program of each end runs.
+    pub modes: [XdpMode; 2],
+    /// The drivers put frames into the memory themselves, so that nothing is copied anywhere.
+    pub zero_copy: bool,
 }
 
 /// Two interfaces whose frames cross without being copied here (`AF_XDP`): each lies in one memory, and only its number
 /// is handed from one to the other.
 ///
-/// Takes the frames of the first queue of each; those of others go to the kernel. A frame is never larger than the MTU:
-/// while this is open, a virtual neighbour cuts what it sends, so that large transfers are better carried by
-/// [`PacketSocket`](crate::live::PacketSocket). However the process ends, the interfaces are the kernel's again.
+/// A frame is never larger than the MTU: while this is open, a virtual neighbour cuts what it sends, so that large
+/// transfers are better carried by [`PacketSocket`](crate::live::PacketSocket). However the process ends, the interfaces
+/// are the kernel's again.
 #[derive(Debug)]
 pub struct XdpWire {
     sides: [Side; 2],
     memory: Memory,
+    largest: u32,
 }
 
 impl XdpWire {
-    /// Opens both, in the driver where that can run the program, else in the kernel's stack.
+    /// The largest MTU that it can carry.
+    pub const MOST: u32 = LARGEST_CHUNK - HEADROOM - LINK_HEADER;
+
+    /// Opens it for one worker, with the program wherever it can run.
+    ///
+    /// # Errors
+    ///
+    /// As [`XdpWire::open_for`].
     pub fn open(interfaces: [&Interface; 2]) -> Result<Self, PortError> {
-        let largest = interfaces
-            .map(|interface| interface.mtu as usize)
-            .into_iter()
-            .max();
-        let chunk = (largest.unwrap_or(0) + HEADROOM + LINK_HEADER).clamp(2048, 4096);
-        let memory = Memory::map(4 * ENTRIES, chunk.next_power_of_two())
-            .map_err(|error| PortError::from_system(&interfaces[0].name, "map memory for frames", error))?;
-        let first = Side::open(interfaces[0], &memory, None)?;
-        let second = Side::open(interfaces[1], &memory, Some(&first.socket))?;
-        let mut wire = Self {
-            sides: [first, second],
-            memory,
-        };
-        for place in 0..wire.sides.len() {
-            wire.supply(place);
+        let mut wires = Self::open_for(interfaces, 1, XdpDemand::Any)?;
+        wires.pop().ok_or_else(|| PortError::NoSuchInterface {
+            interface: interfaces[0].name.clone(),
+            nearest: None,
+        })
+    }
+
+    /// Opens it for so many workers: each takes the frames of every so many-th queue of either end.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::TooLargeForXdp`] where frames of an MTU do not fit into a chunk; else what the system says.
+    pub fn open_for(
+        interfaces: [&Interface; 2],
+        workers: usize,
+        demand: XdpDemand,
+    ) -> Result<Vec<Self>, PortError> {
+        for interface in interfaces {
+            Self::carries(&interface.name, interface.mtu)?;
+            usable(interface)?;
         }
-        Ok(wire)
-    }
-
-    /// Hands on what has arrived, a burst of each side; how many frames there were. Never waits.
-    pub fn forward(&mut self) -> usize {
-        self.cross(0) + self.cross(1)
-    }
-
-    /// What to wait for, in the order of opening.
-    pub fn fds(&self) -> [BorrowedFd<'_>; 2] {
-        [self.sides[0].socket.as_fd(), self.sides[1].socket.as_fd()]
-    }
-
-    /// Where the programs run.
-    pub fn modes(&self) -> [XdpMode; 2] {
-        [self.sides[0].mode, self.sides[1].mode]
-    }
-
-    /// What was counted of the frames that arrived at each interface.
-    pub fn counters(&self) -> [XdpCounters; 2] {
-        [self.sides[0].counters, self.sides[1].counters]
-    }
-
-    fn cross(&mut self, from: usize) -> usize {
-        let Self { sides, memory } = self;
-        let [first, second] = sides;
-        let (from_side, to_side) = if from == 0 {
-            (first, second)
-        } else {
-            (second, first)
+        let queues = interfaces.map(Interface::receive_queues);
+        let open = |copy| {
+            let worker = |number| Unattached::open(interfaces, queues, (number, workers), copy);
+            (0..workers).map(worker).collect::<Result<Vec<_>, PortError>>()
         };
-        let to = &mut to_side.socket;
-        while let Some(chunk) = to.sent.take() {
-            memory.give_back(chunk);
-        }
-        to.sent.release();
-        let mut frames = 0;
-        while frames < BURST
-            && let Some(frame) = from_side.socket.arrived.take()
-        {
-            frames += 1;
-            let counters = &mut from_side.counters;
-            let repaired = memory.frame(frame.addr, frame.len).is_some_and(repair);
-            if to.leaving.put(frame) {
-                counters.forwarded += 1;
-                counters.repaired += u64::from(repaired);
-            } else {
-                counters.full += 1;
-                memory.give_back(frame.addr);
+        // The ends share a memory only where both need no copy, or both do.
+        let unattached = match open(false) {
+            Err(PortError::System { source, .. })
+                if matches!(source.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL)) =>
+            {
+                open(true)?
             }
+            opened => opened?,
+        };
+        let attach = |end: usize| -> Result<Arc<Attachment>, PortError> {
+            let (Some(interface), Some(queues)) = (interfaces.get(end), queues.get(end)) else {
+                return Err(PortError::NoSuchInterface {
+                    interface: String::new(),
+                    nearest: None,
+                });
+            };
+            let sockets = unattached.iter().filter_map(|worker| worker.sockets.get(end));
+            let sockets = sockets.flatten().map(|(queue, socket)| (*queue, socket));
+            let native = demand == XdpDemand::Native;
+            Attachment::new(interface, *queues, sockets, native).map(Arc::new)
+        };
+        let attached = [attach(0)?, attach(1)?];
+        let wires = unattached.into_iter();
+        wires.map(|worker| worker.attach(interfaces, &attached)).collect()
+    }
+
+    /// Whether frames of an interface with this MTU fit.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::TooLargeForXdp`] where they do not.
+    pub fn carries(interface: &str, mtu: u32) -> Result<(), PortError> {
+        if mtu <= Self::MOST {
+            return Ok(());
         }
-        from_side.socket.arrived.release();
-        to.leaving.publish();
-        to.flush();
+        Err(PortError::TooLargeForXdp {
+            interface: interface.to_owned(),
+            mtu,
+            most: Self::MOST,
+        })
+    }
+
+    /// How it was opened.
+    pub fn manner(&self) -> XdpManner {
+        let [first, second] = &self.sides;
+        let mut sockets = first.sockets.iter().chain(&second.sockets).peekable();
+        XdpManner {
+            modes: [first.attached.mode, second.attached.mode],
+            zero_copy: sockets.peek().is_some() && sockets.all(Socket::is_zero_copy),
+        }
+    }
+
+    /// Where frames that have arrived can be read.
+    pub fn memory(&self) -> XdpMemory {
+        self.memory.shared().clone()
+    }
+
+    /// Adds what has arrived at one end to `into`, as long as that holds fewer than [`BURST`]. Never waits. Unfinished
+    /// checksums are finished, and others looked at.
+    pub fn receive(&mut self, end: End, into: &mut Vec<XdpFrame>) {
+        let (side, _) = pair(&mut self.sides, end);
+        side.receive(&mut self.memory, into);
+    }
+
+    /// Hands a frame that came in at `from` on to the other end; it leaves with the next [`XdpWire::flush`], in the order
+    /// given. Never waits: what cannot be taken is dropped and counted.
+    pub fn hand_on(&mut self, from: End, frame: XdpFrame) -> Result<(), TransmitDrop> {
+        let (from, to) = pair(&mut self.sides, from);
+        if to.sockets.is_empty() {
+            let memory = self.memory.shared().clone();
+            let live = memory.frame(&frame);
+            let sent = to.send(&mut self.memory, 0, live.bytes, live.offload);
+            self.release(frame);
+            return sent;
+        }
+        to.put(&mut self.memory, from.found(), frame)
+    }
+
+    /// The frame goes nowhere.
+    pub fn release(&mut self, frame: XdpFrame) {
+        let (address, _) = frame.place();
+        drop(frame);
+        self.memory.give_back(address);
+    }
+
+    /// Sends a copy of a frame out of one end, in order with what is handed on. Never waits.
+    pub fn send(&mut self, end: End, bytes: &[u8], offload: Offload) -> Result<(), TransmitDrop> {
+        let (to, from) = pair(&mut self.sides, end);
+        to.send(&mut self.memory, from.found(), bytes, offload)
+    }
+
+    /// Sends what waits, and gives the kernel room for frames to come.
+    pub fn flush(&mut self) {
+        for side in &mut self.sides {
+            side.flush(&mut self.memory);
+        }
+        for side in &mut self.sides {
+            side.supply(&mut self.memory);
+        }
+    }
+
+    /// The MTU of an end has changed. `false`: its frames do not fit any more, and the wire must be opened anew.
+    #[must_use]
+    pub fn set_mtu(&mut self, end: End, mtu: u32) -> bool {
+        let (side, _) = pair(&mut self.sides, end);
+        side.set_mtu(mtu);
+        mtu <= self.largest
+    }
+
+    /// What to wait for.
+    pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        let sockets = self.sides.iter().flat_map(|side| &side.sockets);
+        sockets.map(AsFd::as_fd).collect()
+    }
+
+    /// What was counted of the frames that came in at an end. Asks the kernel for its drops, so not for every burst.
+    pub fn received(&self, end: End) -> ReceiverCounters {
+        let [first, second] = &self.sides;
+        match end {
+            End::First => first.receiver_counters(),
+            End::Second => second.receiver_counters(),
+        }
+    }
+
+    /// What was counted of the frames that went out of an end.
+    pub fn sent(&self, end: End) -> SenderCounters {
+        let [first, second] = &self.sides;
+        match end {
+            End::First => first.sender_counters(),
+            End::Second => second.sender_counters(),
+        }
+    }
+
+    /// Frames that came in at an end with an unfinished checksum.
+    pub fn repaired(&self, end: End) -> u64 {
+        let [first, second] = &self.sides;
+        match end {
+            End::First => first.repaired,
+            End::Second => second.repaired,
+        }
+    }
+
+    /// Hands on what has arrived, a burst of each side; how many frames there were. Never waits. Looks at nothing but whether
+    /// a checksum must be finished.
+    pub fn forward(&mut self) -> usize {
+        let frames = self.cross(End::First) + self.cross(End::Second);
         if frames > 0 {
-            self.supply(from);
+            self.flush();
         }
         frames
     }
 
-    /// Chunks for frames to come.
-    fn supply(&mut self, place: usize) {
-        let Self { sides, memory } = self;
-        let Some(Side { socket, .. }) = sides.get_mut(place) else {
-            return;
-        };
-        while let Some(chunk) = memory.take() {
-            if !socket.empty.put(chunk) {
-                memory.give_back(chunk);
-                break;
+    fn cross(&mut self, end: End) -> usize {
+        let Self { sides, memory, .. } = self;
+        let (from, to) = pair(sides, end);
+        let mut frames = 0;
+        for (place, socket) in from.sockets.iter_mut().enumerate() {
+            let mut taken = 0;
+            while taken < BURST
+                && let Some(arrived) = socket.arrived.take()
+            {
+                taken += 1;
+                let Some(mut frame) = memory.frame(arrived.addr, arrived.len) else {
+                    memory.give_back(arrived.addr);
+                    continue;
+                };
+                from.received.frames += 1;
+                from.repaired += u64::from(repair(memory.shared().bytes_mut(&mut frame)));
+                let _counted = to.put(memory, place, frame);
+            }
+            socket.arrived.release();
+            frames += taken;
+        }
+        frames
+    }
+}
+
+/// One end, and the other.
+fn pair([first, second]: &mut [Side; 2], end: End) -> (&mut Side, &mut Side) {
+    match end {
+        End::First => (first, second),
+        End::Second => (second, first),
+    }
+}
+
+/// The sockets of one worker, before frames come to them.
+struct Unattached {
+    memory: Memory,
+    sockets: [Vec<(u32, Socket)>; 2],
+    largest: u32,
+}
+
+impl Unattached {
+    fn open(
+        interfaces: [&Interface; 2],
+        queues: [u32; 2],
+        (number, workers): (usize, usize),
+        copy: bool,
+    ) -> Result<Self, PortError> {
+        let ours = |queues: u32| (0..queues).skip(number).step_by(workers.max(1));
+        let largest = interfaces.map(|interface| interface.mtu).into_iter().max();
+        let chunk = (largest.unwrap_or(0) + HEADROOM + LINK_HEADER).clamp(2048, LARGEST_CHUNK);
+        let chunk = chunk.next_power_of_two();
+        let sockets: usize = queues.map(|queues| ours(queues).count()).iter().sum();
+        // In the rings on the way in, and on the way out.
+        let chunks = sockets.max(1) * 2 * ENTRIES as usize;
+        let memory = Memory::map(chunks, chunk as usize)
+            .map_err(|error| PortError::from_system(&interfaces[0].name, "map memory for frames", error))?;
+        let mut opened: [Vec<(u32, Socket)>; 2] = [Vec::new(), Vec::new()];
+        for (end, (interface, queues)) in interfaces.into_iter().zip(queues).enumerate() {
+            for queue in ours(queues) {
+                let first = opened.iter().flatten().next().map(|(_, socket)| socket);
+                let socket = once_free(|| Socket::open(&memory, interface.index, queue, first, copy))
+                    .map_err(|error| PortError::from_system(&interface.name, "open an XDP socket", error))?;
+                if let Some(side) = opened.get_mut(end) {
+                    side.push((queue, socket));
+                }
             }
         }
-        socket.empty.publish();
+        Ok(Self {
+            memory,
+            sockets: opened,
+            largest: chunk - HEADROOM - LINK_HEADER,
+        })
+    }
+
+    fn attach(
+        self,
+        interfaces: [&Interface; 2],
+        attached: &[Arc<Attachment>; 2],
+    ) -> Result<XdpWire, PortError> {
+        let Self {
+            memory,
+            sockets: [first, second],
+            largest,
+        } = self;
+        let side = |sockets: Vec<(u32, Socket)>, interface: &Interface, attached: &Arc<Attachment>| {
+            let other = Sender::open(&OpenOptions {
+                transmit_slots: 64,
+                ..OpenOptions::new(interface)
+            })?;
+            other.see_all(interface)?;
+            let sockets = sockets.into_iter().map(|(_, socket)| socket).collect();
+            Ok::<_, PortError>(Side::new(Arc::clone(attached), sockets, other, interface.mtu))
+        };
+        let [attached_first, attached_second] = attached;
+        let sides = [
+            side(first, interfaces[0], attached_first)?,
+            side(second, interfaces[1], attached_second)?,
+        ];
+        let mut wire = XdpWire {
+            sides,
+            memory,
+            largest,
+        };
+        wire.flush();
+        Ok(wire)
     }
 }
 
@@ -164,28 +367,4 @@ fn once_free<T>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
         }
     }
     open()
-}
-
-impl Side {
-    fn open(interface: &Interface, memory: &Memory, first: Option<&Socket>) -> Result<Self, PortError> {
-        let failed = |what| move |error| PortError::from_system(&interface.name, what, error);
-        usable(interface)?;
-        let socket = once_free(|| Socket::open(memory, interface.index, QUEUE, first))
-            .map_err(failed("open an XDP socket"))?;
-        let sockets = bpf::socket_map(QUEUE + 1).map_err(failed("make a map of sockets"))?;
-        bpf::put_socket(sockets.as_fd(), QUEUE, socket.as_fd())
-            .map_err(failed("enter a socket into the map"))?;
-        let program =
-            bpf::load(&program::to_sockets(sockets.as_fd())).map_err(failed("load an XDP program"))?;
-        let attach = |mode| bpf::attach(program.as_fd(), interface.index, mode).map(|link| (link, mode));
-        let attached: io::Result<_> = attach(XdpMode::Native).or_else(|_| attach(XdpMode::Generic));
-        let (attached, mode) = attached.map_err(failed("put an XDP program on the interface"))?;
-        Ok(Self {
-            _attached: attached,
-            _sockets: sockets,
-            socket,
-            mode,
-            counters: XdpCounters::default(),
-        })
-    }
 }

@@ -1,0 +1,233 @@
+//! One interface of an XDP wire, as one worker sees it: its sockets on some of the queues.
+
+use std::sync::Arc;
+
+use super::{
+    attachment::Attachment,
+    memory::{Memory, XdpFrame},
+    repair::examine,
+    socket::Socket,
+};
+use crate::live::{
+    BURST, ChecksumState, Offload, ReceiverCounters, Sender, SenderCounters, TransmitDrop,
+    checksum::finish_checksum,
+    transmit::{payload, reason},
+};
+
+#[derive(Debug)]
+pub(super) struct Side {
+    /// Goes first: no frame comes any more when the sockets go.
+    pub(super) attached: Arc<Attachment>,
+    /// On the queues of this worker; none where there are fewer queues than workers.
+    pub(super) sockets: Vec<Socket>,
+    /// For what the rings cannot carry: frames still to be cut, and those of a worker without a queue.
+    other: Sender,
+    /// Whose frames are looked for next, and whose were found last.
+    turn: usize,
+    found: usize,
+    mtu: usize,
+    /// The kernel did not take what stands in a ring: the interface is down, or gone.
+    down: bool,
+    pub(super) received: ReceiverCounters,
+    pub(super) sent: SenderCounters,
+    /// Frames whose checksum had to be finished.
+    pub(super) repaired: u64,
+}
+
+impl Side {
+    pub(super) fn new(attached: Arc<Attachment>, sockets: Vec<Socket>, other: Sender, mtu: u32) -> Self {
+        Self {
+            attached,
+            sockets,
+            other,
+            turn: 0,
+            found: 0,
+            mtu: mtu as usize,
+            down: false,
+            received: ReceiverCounters::default(),
+            sent: SenderCounters::default(),
+            repaired: 0,
+        }
+    }
+
+    pub(super) fn set_mtu(&mut self, mtu: u32) {
+        self.mtu = mtu as usize;
+        self.other.set_mtu(mtu);
+    }
+
+    /// Takes what has arrived in one of the queues, each in its turn.
+    pub(super) fn receive(&mut self, memory: &mut Memory, into: &mut Vec<XdpFrame>) {
+        for _ in 0..self.sockets.len() {
+            let place = self.turn;
+            self.turn = (place + 1) % self.sockets.len();
+            let Some(socket) = self.sockets.get_mut(place) else {
+                return;
+            };
+            let before = into.len();
+            while into.len() < BURST
+                && let Some(arrived) = socket.arrived.take()
+            {
+                let Some(mut frame) = memory.frame(arrived.addr, arrived.len) else {
+                    self.received.damaged += 1;
+                    memory.give_back(arrived.addr);
+                    continue;
+                };
+                let (checksum, repaired) = examine(memory.shared().bytes_mut(&mut frame));
+                frame.set_checksum(checksum);
+                self.repaired += u64::from(repaired);
+                self.received.frames += 1;
+                self.received.bytes += u64::from(arrived.len);
+                into.push(frame);
+            }
+            socket.arrived.release();
+            if into.len() > before {
+                self.found = place;
+                return;
+            }
+        }
+    }
+
+    /// Which of the sockets has brought the latest frames.
+    pub(super) fn found(&self) -> usize {
+        self.found
+    }
+
+    /// Puts a frame in the ring of a socket; the next [`Side::flush`] sends it. What cannot be taken is dropped and counted.
+    pub(super) fn put(
+        &mut self,
+        memory: &mut Memory,
+        socket: usize,
+        frame: XdpFrame,
+    ) -> Result<(), TransmitDrop> {
+        let (addr, len) = frame.place();
+        let refused = if self.down {
+            Some(TransmitDrop::Down)
+        } else if payload(memory.shared().bytes(&frame)) > self.mtu {
+            Some(TransmitDrop::TooLong)
+        } else {
+            None
+        };
+        // The frame ends here: its chunk is the ring's, or nobody's.
+        drop(frame);
+        let why = match (refused, self.socket(socket)) {
+            (Some(why), _) => why,
+            (None, None) => TransmitDrop::Refused,
+            (None, Some(socket)) => {
+                if socket.leaving.put(libc::xdp_desc {
+                    addr,
+                    len,
+                    options: 0,
+                }) {
+                    self.sent.frames += 1;
+                    self.sent.bytes += u64::from(len);
+                    return Ok(());
+                }
+                TransmitDrop::Full
+            }
+        };
+        memory.give_back(addr);
+        Err(self.dropped(why))
+    }
+
+    fn socket(&mut self, number: usize) -> Option<&mut Socket> {
+        let sockets = self.sockets.len().max(1);
+        self.sockets.get_mut(number % sockets)
+    }
+
+    /// Sends a copy of a frame. Frames leave in the order given.
+    pub(super) fn send(
+        &mut self,
+        memory: &mut Memory,
+        socket: usize,
+        bytes: &[u8],
+        offload: Offload,
+    ) -> Result<(), TransmitDrop> {
+        let fits = bytes.len() <= memory.chunk_bytes() && offload.gso.is_none();
+        if !fits || self.sockets.is_empty() {
+            // What was given before leaves before.
+            self.flush(memory);
+            let sent = self.other.send(bytes, offload);
+            self.other.flush();
+            return sent;
+        }
+        let Some(mut frame) = memory.new_frame(bytes.len()) else {
+            return Err(self.dropped(TransmitDrop::Full));
+        };
+        let copy = memory.shared().bytes_mut(&mut frame);
+        copy.copy_from_slice(bytes);
+        if matches!(offload.checksum, ChecksumState::Unfinished { .. })
+            && !finish_checksum(copy, offload.checksum)
+        {
+            let (address, _) = frame.place();
+            memory.give_back(address);
+            return Err(self.dropped(TransmitDrop::Refused));
+        }
+        self.put(memory, socket, frame)
+    }
+
+    /// Has the kernel send what waits, and takes back the chunks of what was sent.
+    pub(super) fn flush(&mut self, memory: &mut Memory) {
+        for socket in &mut self.sockets {
+            socket.leaving.publish();
+            if socket.leaving.pending() > 0 {
+                match socket.flush() {
+                    Ok(()) => self.down = false,
+                    // It was full, or the queue behind it: the rest is sent the next time.
+                    Err(error) => self.down = reason(&error) == TransmitDrop::Down,
+                }
+            }
+            while let Some(chunk) = socket.sent.take() {
+                memory.give_back(chunk);
+            }
+            socket.sent.release();
+        }
+    }
+
+    /// Gives the kernel chunks for frames to come.
+    pub(super) fn supply(&mut self, memory: &mut Memory) {
+        for socket in &mut self.sockets {
+            let mut supplied = false;
+            while let Some(chunk) = memory.chunk_to_fill() {
+                if !socket.empty.put(chunk) {
+                    memory.give_back(chunk);
+                    break;
+                }
+                supplied = true;
+            }
+            if supplied {
+                socket.empty.publish();
+                socket.wake();
+            }
+        }
+    }
+
+    /// What has arrived, and what the kernel has dropped before.
+    pub(super) fn receiver_counters(&self) -> ReceiverCounters {
+        let mut counters = self.received;
+        for statistics in self.sockets.iter().filter_map(|socket| socket.statistics().ok()) {
+            // What finds no chunk is counted as dropped too.
+            let no_buffer = statistics.rx_fill_ring_empty_descs.min(statistics.rx_dropped);
+            counters.dropped_by_kernel += statistics.rx_ring_full;
+            counters.no_buffer += no_buffer;
+            counters.too_large += statistics.rx_dropped - no_buffer;
+        }
+        counters
+    }
+
+    pub(super) fn sender_counters(&self) -> SenderCounters {
+        let (a, b) = (self.sent, self.other.counters());
+        SenderCounters {
+            frames: a.frames + b.frames,
+            bytes: a.bytes + b.bytes,
+            full: a.full + b.full,
+            too_long: a.too_long + b.too_long,
+            down: a.down + b.down,
+            refused: a.refused + b.refused,
+        }
+    }
+
+    fn dropped(&mut self, why: TransmitDrop) -> TransmitDrop {
+        self.sent.count(why);
+        why
+    }
+}
