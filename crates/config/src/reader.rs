@@ -135,6 +135,14 @@ impl<'a> TableReader<'a> {
         }
     }
 
+    /// A key that has its place elsewhere: an error where it is given.
+    pub(crate) fn refuse(&mut self, key: &'static str, why: &str) {
+        if let Some((key, _)) = self.entry(key) {
+            let path = self.path_of(&key.name);
+            self.findings.error(key.span, format!("{path} {why}"));
+        }
+    }
+
     /// A text.
     pub(crate) fn text(&mut self, key: &'static str) -> Option<Text> {
         let value = self.value(key)?;

@@ -122,6 +122,7 @@ fn settings_reach_the_policy() {
     assert!(running.policy.is_sinkhole("2001:db8::bad".parse().unwrap()));
     let wire = &running.policy.wires()[0];
     assert!(wire.protect_link_local && wire.link_state_pass_through);
+    assert_eq!(wire.io, policy::WireIo::Xdp);
     assert!(wire.allows_ethertype(0x88cc) && wire.allows_ethertype(0x9000) && !wire.allows_ethertype(0x8847));
 }
 

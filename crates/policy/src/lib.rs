@@ -66,7 +66,7 @@ pub use settings::{
 };
 pub use symbol::{LogSetting, Symbol, Symbols, SymbolsBuilder};
 pub use tag_filter::{TagFilter, TagFilterError, TagFilterFault};
-pub use zone::{AntiSpoof, Ethertypes, InvalidVlans, VlanSet, WireMode, WireSpec, Zone};
+pub use zone::{AntiSpoof, Ethertypes, InvalidVlans, VlanSet, WireIo, WireMode, WireSpec, Zone};
 
 #[cfg(test)]
 mod tests;

@@ -161,6 +161,31 @@ pub struct WireSpec {
     pub protect_link_local: bool,
     /// Whether a link that goes down takes the other side's down.
     pub link_state_pass_through: bool,
+    /// How a running firewall gets its frames from the kernel.
+    pub io: WireIo,
+}
+
+/// How frames of a wire come from the kernel, and go there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WireIo {
+    /// As is best for its interfaces.
+    #[default]
+    Auto,
+    /// Through `AF_XDP` sockets.
+    Xdp,
+    /// Through `AF_PACKET` rings.
+    Packet,
+}
+
+impl WireIo {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Xdp => "xdp",
+            Self::Packet => "packet",
+        }
+    }
 }
 
 /// Whether frames cross a wire.
@@ -185,6 +210,7 @@ impl WireSpec {
             ethertypes: Ethertypes::All,
             protect_link_local: false,
             link_state_pass_through: false,
+            io: WireIo::Auto,
         }
     }
 

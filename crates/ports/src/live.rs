@@ -42,4 +42,6 @@ pub use transmit::{Sender, SenderCounters, TransmitDrop};
 pub use vigil::Vigil;
 pub use wait::{Ready, Waiter, Waker};
 pub use watch::{LinkEvent, LinkState, LinkWatch};
-pub use xdp::{XdpDemand, XdpFrame, XdpManner, XdpMemory, XdpMode, XdpWire};
+#[cfg(feature = "testing")]
+pub use xdp::Flood;
+pub use xdp::{XdpDemand, XdpFrame, XdpManner, XdpMemory, XdpMode, XdpWire, checksum_is_right};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use packet::VlanTags;
-use policy::{AddressRef, Ethertypes, InterfaceId, VlanSet, WireMode, WireSpec, ZoneDraft};
+use policy::{AddressRef, Ethertypes, InterfaceId, VlanSet, WireIo, WireMode, WireSpec, ZoneDraft};
 use toml_span::Span;
 
 use super::{Compiler, by};
@@ -92,6 +92,7 @@ impl<'a> Compiler<'a> {
                 ethertypes,
                 protect_link_local: entry.protect_link_local,
                 link_state_pass_through: entry.link_state_pass_through,
+                io: entry.io,
             });
         }
     }
@@ -110,6 +111,7 @@ impl<'a> Compiler<'a> {
                 ethertypes: Ethertypes::All,
                 protect_link_local: false,
                 link_state_pass_through: false,
+                io: WireIo::Packet,
             });
         }
     }

@@ -1,6 +1,6 @@
 //! Virtual wires and zones.
 
-use policy::{AntiSpoof, VlanSet};
+use policy::{AntiSpoof, VlanSet, WireIo};
 
 use crate::reader::{TableReader, Text};
 
@@ -13,6 +13,7 @@ pub(crate) struct WireEntry {
     pub(crate) ethertypes: Option<Vec<Text>>,
     pub(crate) protect_link_local: bool,
     pub(crate) link_state_pass_through: bool,
+    pub(crate) io: WireIo,
 }
 
 impl WireEntry {
@@ -27,6 +28,13 @@ impl WireEntry {
             ethertypes: reader.texts("ethertypes").map(|types| types.value),
             protect_link_local: reader.switch("protect-link-local", false),
             link_state_pass_through: reader.switch("link-state-pass-through", false),
+            io: reader
+                .choice(
+                    "io",
+                    &[WireIo::Auto, WireIo::Xdp, WireIo::Packet].map(|io| (io.name(), io)),
+                )
+                .map(|given| given.value)
+                .unwrap_or_default(),
         };
         reader.finish();
         entry
@@ -45,6 +53,10 @@ impl TapEntry {
             reader.missing("`mode`");
         }
         reader.choice("mode", &[("tap", ())]);
+        reader.refuse(
+            "io",
+            "is for virtual wires: a tap sees copies, through packet sockets, and takes nothing from the kernel",
+        );
         reader.finish();
         Self { name }
     }

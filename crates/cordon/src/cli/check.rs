@@ -4,8 +4,8 @@ use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
 use config::{Finding, Running, Severity};
-use policy::WireMode;
-use ports::live::Interface;
+use policy::{WireIo, WireMode};
+use ports::live::{Interface, XdpWire};
 use serde::Serialize;
 use tags::TagNames;
 
@@ -44,6 +44,7 @@ impl CheckArguments {
         if let Some(running) = &loaded.running {
             let name = self.config.display().to_string();
             loaded.findings.extend(unequal_mtus(&name, running));
+            loaded.findings.extend(too_large_for_xdp(&name, running));
         }
         let errors = count(&loaded.findings, Severity::Error);
         let warnings = count(&loaded.findings, Severity::Warning);
@@ -89,6 +90,26 @@ fn unequal_mtus(file: &str, running: &Running) -> impl Iterator<Item = Finding> 
                 nearest: None,
             })
         })
+}
+
+/// Wires with `io = "xdp"` whose ends are here and have an MTU that it cannot carry.
+fn too_large_for_xdp(file: &str, running: &Running) -> impl Iterator<Item = Finding> {
+    let policy = &running.policy;
+    let wires = policy.wires().iter().zip(&running.wire_places);
+    let wires = wires.filter(|(wire, _)| wire.mode == WireMode::Inline && wire.io == WireIo::Xdp);
+    wires.flat_map(move |(wire, place)| {
+        wire.interfaces.into_iter().filter_map(move |interface| {
+            let found = Interface::find(policy.symbols().resolve(policy.interface_name(interface))).ok()?;
+            let refused = XdpWire::carries(&found.name, found.mtu).err()?;
+            Some(Finding {
+                file: file.into(),
+                place: *place,
+                severity: Severity::Error,
+                message: refused.to_string(),
+                nearest: None,
+            })
+        })
+    })
 }
 
 fn mismatch(first: &str, first_mtu: u32, second: &str, second_mtu: u32) -> Option<String> {

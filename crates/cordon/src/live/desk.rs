@@ -13,10 +13,13 @@ use engine::{
 use logs::Record;
 use packet::{Checksums, Datagram, LinkType, Outline, Packet, Timestamp, Wire, build::Unfinished, parse};
 use policy::{InterfaceId, Symbol, Symbols};
-use ports::live::{Burst, ChecksumState, Gso, GsoKind, LiveFrame, Offload, Sender, Waker};
+use ports::live::{
+    Burst, ChecksumState, End, Gso, GsoKind, LiveFrame, Offload, Sender, Waker, checksum_is_right,
+};
 
 use super::{
     handoff::{Arrival, Copied, Handoff, Parcel},
+    lines::Lines,
     shared::Shared,
 };
 
@@ -30,14 +33,19 @@ pub(super) struct Colleague {
 /// What leaves where the verdict lets it.
 #[derive(Clone, Copy, Debug)]
 enum Goods<'a> {
-    Frame { bytes: &'a [u8], offload: Offload },
+    Frame {
+        bytes: &'a [u8],
+        offload: Offload,
+    },
+    /// It lies where it can leave from: whoever has it is told where to ([`Desk::passing`]).
+    InPlace,
     Fragments(&'a [(FragmentNote, Box<[u8]>)]),
 }
 
 impl Goods<'_> {
     fn frames(&self) -> u64 {
         match self {
-            Self::Frame { .. } => 1,
+            Self::Frame { .. } | Self::InPlace => 1,
             Self::Fragments(fragments) => fragments.iter().map(|(note, _)| note.frames()).sum(),
         }
     }
@@ -59,8 +67,12 @@ pub(super) struct Desk {
     shared: Arc<Shared>,
     ruleset: Cache<Arc<ArcSwap<Ruleset>>, Arc<Ruleset>>,
     shards: Vec<Shard>,
-    /// By the interface's number; `None` for what has no way out, as a tap or an interface that is gone.
+    /// By the interface's number; `None` for what has no way out, as a tap or an interface that is gone, or has it in a
+    /// line.
     pub(super) senders: Vec<Option<Sender>>,
+    pub(super) lines: Lines,
+    /// Where the frame that is judged in its place is to leave.
+    passing: Option<InterfaceId>,
     /// The wire of each interface.
     wires: Vec<Option<Wire>>,
     outputs: Outputs,
@@ -80,7 +92,7 @@ impl Desk {
         shared: Arc<Shared>,
         number: usize,
         colleagues: Vec<Colleague>,
-        senders: Vec<Option<Sender>>,
+        (senders, lines): (Vec<Option<Sender>>, Lines),
         limits: ShardLimits,
         seed: u64,
     ) -> Self {
@@ -102,6 +114,8 @@ impl Desk {
             ruleset,
             shards: (0..SHARDS).map(|_| Shard::new(limits)).collect(),
             senders,
+            lines,
+            passing: None,
             wires,
             outputs: Outputs::default(),
             number,
@@ -185,31 +199,89 @@ impl Desk {
                 Some((shard, outline))
             }));
             for (outline, frame) in outlines.iter().zip(frames()) {
-                let number = self.next_number();
-                if let Some(outline) = outline
-                    && self.pass_established(&env, now, outline, &frame)
-                {
-                    continue;
-                }
-                let arrival = Arrival {
-                    wire,
-                    ingress: Ingress::Interface(ingress),
-                    number,
-                    stamp: now,
-                    original_len: frame.original_len,
-                    depth: 0,
+                let goods = Goods::Frame {
+                    bytes: frame.bytes,
+                    offload: frame.offload,
                 };
-                self.take(&env, now, arrival, frame.bytes, frame.offload);
+                self.take_frame(&env, now, (wire, ingress), outline.as_ref(), &frame, goods);
             }
         }
         self.settle();
     }
 
-    /// What is enough to find the session of most frames. What is to be verified has to be parsed.
+    /// Judges what has arrived at one end of a line; what may pass leaves from where it lies. `false`: nothing had.
+    pub(super) fn take_line(&mut self, line: usize, end: End, now: Timestamp) -> bool {
+        let Some(mut arrived) = self.lines.receive(line, end) else {
+            return false;
+        };
+        let ruleset = Arc::clone(self.ruleset.load());
+        let shared = Arc::clone(&self.shared);
+        let env = shared.env(&ruleset, now);
+        let ingress = arrived.interface;
+        let wire = self.wires.get(ingress.index()).copied().flatten();
+        let mut outlines = [None; BURST];
+        for (outline, frame) in outlines.iter_mut().zip(&arrived.frames) {
+            *outline = wire.and_then(|wire| self.outline(wire, &arrived.memory.frame(frame)));
+        }
+        fetch(outlines.iter().flatten().filter_map(|outline| {
+            let shard = self.shards.get(ShardId::of(outline).index())?;
+            Some((shard, outline))
+        }));
+        let mut outlines = outlines.iter();
+        for frame in arrived.frames.drain(..) {
+            let outline = outlines.next().and_then(Option::as_ref);
+            let live = arrived.memory.frame(&frame);
+            if let Some(wire) = wire {
+                self.take_frame(&env, now, (wire, ingress), outline, &live, Goods::InPlace);
+            }
+            match self.passing.take() {
+                None => self.lines.release(line, frame),
+                Some(egress) if self.lines.leads_to(line, end, egress) => {
+                    self.not_sent += u64::from(self.lines.hand_on(line, end, frame).is_err());
+                }
+                Some(egress) => {
+                    self.send(egress, live.bytes, live.offload);
+                    self.lines.release(line, frame);
+                }
+            }
+        }
+        self.lines.give_back(arrived);
+        self.settle();
+        true
+    }
+
+    /// Judges a frame that has just arrived, by its outline where that is enough.
+    fn take_frame(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        (wire, ingress): (Wire, InterfaceId),
+        outline: Option<&Outline>,
+        frame: &LiveFrame<'_>,
+        goods: Goods<'_>,
+    ) {
+        let number = self.next_number();
+        if let Some(outline) = outline
+            && self.pass_established(env, now, outline, frame, goods)
+        {
+            return;
+        }
+        let arrival = Arrival {
+            wire,
+            ingress: Ingress::Interface(ingress),
+            number,
+            stamp: now,
+            original_len: frame.original_len,
+            depth: 0,
+        };
+        self.take(env, now, arrival, (frame.bytes, frame.offload), goods);
+    }
+
+    /// What is enough to find the session of most frames. What is wrong, or cannot be verified here, has to be parsed.
     fn outline(&self, wire: Wire, frame: &LiveFrame<'_>) -> Option<Outline> {
         match frame.offload.checksum {
-            ChecksumState::Unverified => None,
-            ChecksumState::Unfinished { .. } | ChecksumState::Verified => {
+            ChecksumState::Unverified if !checksum_is_right(frame.bytes) => None,
+            ChecksumState::Unverified | ChecksumState::Unfinished { .. } | ChecksumState::Verified => {
                 Outline::of_ethernet(frame.bytes, frame.original_len as usize, wire, self.seed)
             }
         }
@@ -223,13 +295,14 @@ impl Desk {
         now: Timestamp,
         outline: &Outline,
         frame: &LiveFrame<'_>,
+        goods: Goods<'_>,
     ) -> bool {
-        let (bytes, offload) = (frame.bytes, frame.offload);
         let shard = self.shards.get_mut(ShardId::of(outline).index());
-        let verdict = shard
-            .and_then(|shard| shard.established(env, now, outline, bytes, u64::from(frame.original_len)));
+        let verdict = shard.and_then(|shard| {
+            shard.established(env, now, outline, frame.bytes, u64::from(frame.original_len))
+        });
         match verdict {
-            Some(verdict) => self.leave(verdict, Goods::Frame { bytes, offload }),
+            Some(verdict) => self.leave(verdict, goods),
             None => return false,
         }
         true
@@ -250,7 +323,9 @@ impl Desk {
             match own.handoff.next() {
                 None => break,
                 Some(Parcel::Frame(copied)) => {
-                    self.take(&env, now, copied.arrival, &copied.bytes, copied.offload);
+                    let (bytes, offload) = (&*copied.bytes, copied.offload);
+                    let goods = Goods::Frame { bytes, offload };
+                    self.take(&env, now, copied.arrival, (bytes, offload), goods);
                     own.handoff.give_back(copied.bytes);
                 }
                 Some(Parcel::Datagram(arrival, datagram)) => self.take_datagram(&env, now, arrival, datagram),
@@ -268,7 +343,14 @@ impl Desk {
     }
 
     /// Judges a frame and sends it on.
-    fn take(&mut self, env: &Env<'_>, now: Timestamp, arrival: Arrival, bytes: &[u8], offload: Offload) {
+    fn take(
+        &mut self,
+        env: &Env<'_>,
+        now: Timestamp,
+        arrival: Arrival,
+        (bytes, offload): (&[u8], Offload),
+        goods: Goods<'_>,
+    ) {
         // What the kernel marks as unfinished is finished where it leaves; what it has verified is right.
         let checksums = match offload.checksum {
             ChecksumState::Unverified => Checksums::Verify,
@@ -298,7 +380,7 @@ impl Desk {
             original_bytes: u64::from(arrival.original_len),
             packet,
         };
-        match self.judge(env, now, arrival.wire, frame, Goods::Frame { bytes, offload }) {
+        match self.judge(env, now, arrival.wire, frame, goods) {
             Rest::Nothing => {}
             Rest::HandOver(shard, ingress, depth) => {
                 let arrival = Arrival {
@@ -511,6 +593,7 @@ impl Desk {
         let Verdict::Forward(egress) = verdict else { return };
         match goods {
             Goods::Frame { bytes, offload } => self.send(egress, bytes, offload),
+            Goods::InPlace => self.passing = Some(egress),
             Goods::Fragments(fragments) => {
                 for (note, bytes) in fragments {
                     if note.parts.is_empty() {
@@ -528,14 +611,18 @@ impl Desk {
     fn send(&mut self, egress: InterfaceId, bytes: &[u8], offload: Offload) {
         match self.senders.get_mut(egress.index()) {
             Some(Some(sender)) => self.not_sent += u64::from(sender.send(bytes, offload).is_err()),
-            _ => self.no_way_out += 1,
+            _ => match self.lines.send(egress, bytes, offload) {
+                Some(sent) => self.not_sent += u64::from(sent.is_err()),
+                None => self.no_way_out += 1,
+            },
         }
     }
 
     /// Sends what waits, forged frames too, and passes on what there is to tell.
     fn settle(&mut self) {
         self.send_emissions();
-        let Self { senders, .. } = self;
+        let Self { senders, lines, .. } = self;
+        lines.flush();
         for sender in senders.iter_mut().flatten() {
             if sender.waiting() > 0 {
                 sender.flush();
@@ -549,17 +636,20 @@ impl Desk {
         let Self {
             outputs,
             senders,
+            lines,
             no_way_out,
             not_sent,
             ..
         } = self;
         for emission in outputs.emissions() {
-            match senders.get_mut(emission.egress.index()) {
-                Some(Some(sender)) => {
-                    let offload = emission.unfinished.map_or(Offload::COMPLETE, to_finish);
-                    *not_sent += u64::from(sender.send(emission.bytes, offload).is_err());
-                }
-                _ => *no_way_out += 1,
+            let offload = emission.unfinished.map_or(Offload::COMPLETE, to_finish);
+            let sent = match senders.get_mut(emission.egress.index()) {
+                Some(Some(sender)) => Some(sender.send(emission.bytes, offload)),
+                _ => lines.send(emission.egress, emission.bytes, offload),
+            };
+            match sent {
+                Some(sent) => *not_sent += u64::from(sent.is_err()),
+                None => *no_way_out += 1,
             }
         }
         outputs.clear_emissions();

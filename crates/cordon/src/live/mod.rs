@@ -13,11 +13,13 @@ mod events;
 mod forwarding;
 mod handoff;
 mod lag;
+mod lines;
 mod links;
 mod openings;
 mod shared;
 mod sinks;
 mod supervisor;
+mod way;
 mod worker;
 
 pub(crate) use self::supervisor::{Options, RunError, run};

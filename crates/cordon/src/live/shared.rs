@@ -15,6 +15,7 @@ use super::{
     events::{Bell, EventQueue},
     forwarding::Forwarding,
     lag::Lags,
+    way::Way,
 };
 
 /// How long after the start TCP sessions are adopted in mid-stream whatever `non-syn` says, in seconds: their
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) lags: Lags,
     /// Events that found their queue full, and that their worker saw to itself.
     pub(super) seen_to_by_workers: AtomicU64,
+    /// By which way the frames of each wire come.
+    pub(super) ways: Vec<Way>,
     pub(super) stopping: AtomicBool,
     /// No worker will tell anything any more.
     pub(super) workers_done: AtomicBool,

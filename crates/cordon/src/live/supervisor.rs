@@ -119,6 +119,8 @@ struct Firewall {
     links: Links,
     /// Interfaces that are to be opened as soon as they can be.
     gone: BTreeSet<InterfaceId>,
+    /// Why a wire of XDP sockets could not be opened again the last time: told once.
+    told: Option<String>,
     /// No other firewall takes these while this one lives.
     _claims: Vec<Claim>,
 }
@@ -165,7 +167,7 @@ impl Firewall {
         let watch = LinkWatch::new(&links.names())?;
         let claims = openings::claim_all(ruleset.policy())?;
         openings::compare_mtus(ruleset.policy());
-        let shares = openings::open_all(ruleset.policy(), options.workers)?;
+        let (shares, ways) = openings::open_all(ruleset.policy(), options.workers)?;
         let shared = Arc::new(Shared {
             started: clock.now(),
             clock,
@@ -177,6 +179,7 @@ impl Firewall {
             forwarding: Forwarding::new(forwarder, sinks),
             lags: Lags::default(),
             seen_to_by_workers: AtomicU64::new(0),
+            ways,
             stopping: AtomicBool::new(false),
             workers_done: AtomicBool::new(false),
         });
@@ -215,6 +218,7 @@ impl Firewall {
             watch,
             links,
             gone: BTreeSet::new(),
+            told: None,
             _claims: claims,
         })
     }
@@ -260,11 +264,9 @@ impl Firewall {
                 LinkChange::Open(interface) => {
                     self.gone.insert(interface);
                 }
-                LinkChange::Mtu(interface, mtu) => self.for_each_worker(move |worker| {
-                    if let Some(Some(sender)) = worker.desk.senders.get_mut(interface.index()) {
-                        sender.set_mtu(mtu);
-                    }
-                }),
+                LinkChange::Mtu(interface, mtu) => {
+                    self.for_each_worker(move |worker| worker.set_mtu(interface, mtu));
+                }
             }
         }
         let now = self.shared.clock.now();
@@ -279,14 +281,78 @@ impl Firewall {
         }
     }
 
+    /// Opens wires of XDP sockets of which an end was gone and is back: both ends, as they share a memory.
+    fn reopen_lines(&mut self) {
+        let ruleset = self.shared.ruleset.load_full();
+        let policy = ruleset.policy();
+        for (wire, way) in policy.wires().iter().zip(&self.shared.ways) {
+            let Some(xdp) = way.xdp else { continue };
+            if !wire.interfaces.iter().any(|end| self.gone.contains(end)) {
+                continue;
+            }
+            let [first, _] = wire.interfaces;
+            // Whatever still holds queues there must go before.
+            self.for_each_worker(move |worker| worker.install_line(first, None));
+            let name = policy.symbols().resolve(wire.name);
+            match openings::open_line(policy, wire, xdp.demand, self.reaches.len()) {
+                Ok(lines) => {
+                    for (reach, line) in self.reaches.iter().zip(lines) {
+                        reach.errand(Box::new(move |worker: &mut Worker, _| {
+                            worker.install_line(first, Some(line));
+                        }));
+                    }
+                    for end in wire.interfaces {
+                        if self.gone.remove(&end) {
+                            self.tell_back(policy.symbols().resolve(policy.interface_name(end)));
+                        }
+                    }
+                    self.told = None;
+                }
+                Err(PortError::NoSuchInterface { .. }) => {}
+                Err(fault) => {
+                    let fault = fault.to_string();
+                    if self.told.as_ref() != Some(&fault) {
+                        warn!(
+                            wire = name,
+                            fault, "nothing crosses: it cannot be opened again yet"
+                        );
+                        self.told = Some(fault);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell_back(&self, name: &str) {
+        info!(interface = name, "opened again");
+        self.shared.forwarding.tell_system(
+            &self.shared,
+            Severity::Informational,
+            "link-change",
+            format!("interface {name} is back and was opened again"),
+        );
+    }
+
     /// Opens what was gone and is back.
     fn reopen(&mut self) {
+        self.reopen_lines();
         let ruleset = self.shared.ruleset.load_full();
         let workers = self.reaches.len();
-        let shared = &self.shared;
         let reaches = &self.reaches;
+        let mut back = Vec::new();
+        let lines: BTreeSet<InterfaceId> = ruleset
+            .policy()
+            .wires()
+            .iter()
+            .zip(&self.shared.ways)
+            .filter(|(_, way)| way.xdp.is_some())
+            .flat_map(|(wire, _)| wire.interfaces)
+            .collect();
         self.gone.retain(|interface| {
             let interface = *interface;
+            if lines.contains(&interface) {
+                return true;
+            }
             let name = ruleset
                 .policy()
                 .symbols()
@@ -298,19 +364,16 @@ impl Firewall {
                             worker.install(interface, receiver, sender);
                         }));
                     }
-                    info!(interface = name, "opened again");
-                    shared.forwarding.tell_system(
-                        shared,
-                        Severity::Informational,
-                        "link-change",
-                        format!("interface {name} is back and was opened again"),
-                    );
+                    back.push(name);
                     false
                 }
                 // It is not back yet, or is no link for a wire: the watch has told.
                 Err(_) => true,
             }
         });
+        for name in back {
+            self.tell_back(name);
+        }
     }
 
     /// Does what the forwarder must not wait for.
@@ -399,7 +462,15 @@ fn start_workers(
         .collect::<std::io::Result<Vec<_>>>()?;
     let limits = shard_limits(shared.ruleset.load().policy());
     let (mut threads, mut reaches) = (Vec::new(), Vec::new());
-    for (number, Share { inlets, senders }) in shares.into_iter().enumerate() {
+    for (
+        number,
+        Share {
+            inlets,
+            senders,
+            lines,
+        },
+    ) in shares.into_iter().enumerate()
+    {
         let Some(own) = colleagues.get(number) else { break };
         let (errand_sender, errands) = unbounded::<Errand>();
         reaches.push(Reach {
@@ -410,7 +481,7 @@ fn start_workers(
             Arc::clone(shared),
             number,
             colleagues.clone(),
-            senders,
+            (senders, lines),
             limits,
             seed,
         );

@@ -5,7 +5,9 @@ use std::{os::fd::AsFd, sync::Arc, thread, time::Duration};
 use crossbeam::channel::{Receiver as Inbox, Sender as Outbox};
 use packet::Timestamp;
 use policy::InterfaceId;
-use ports::live::{PortFault, Receiver, ReceiverCounters, Sender, Vigil, Waiter, Waker};
+use ports::live::{
+    End, PortFault, Receiver, ReceiverCounters, Sender, SenderCounters, Vigil, Waiter, Waker, XdpWire,
+};
 
 use super::{desk::Desk, shared::Shared};
 
@@ -141,15 +143,28 @@ impl Worker {
                 desk.take_burst(inlet.interface, &burst, shared.clock.now());
             }
         }
+        for line in 0..desk.lines.count() {
+            for end in [End::First, End::Second] {
+                for _ in 0..BURSTS_A_TURN {
+                    if !desk.take_line(line, end, shared.clock.now()) {
+                        break;
+                    }
+                    busy = true;
+                }
+            }
+        }
+        if !busy {
+            // What an interface did not take at once is tried again.
+            desk.lines.flush();
+        }
         busy
     }
 
     fn waiter(&self) -> Waiter {
-        let fds: Vec<_> = self
-            .inlets
-            .iter()
-            .filter_map(|inlet| Some(inlet.receiver.as_ref()?.as_fd()))
-            .collect();
+        let inlets = self.inlets.iter();
+        let inlets = inlets.filter_map(|inlet| Some(inlet.receiver.as_ref()?.as_fd()));
+        // Inlets first: their faults are looked for by their place.
+        let fds: Vec<_> = inlets.chain(self.desk.lines.fds()).collect();
         Waiter::new(&self.waker, &fds)
     }
 
@@ -192,6 +207,22 @@ impl Worker {
         }
     }
 
+    /// The line that ends at an interface is closed; frames come and go by `wire` from now on.
+    pub(super) fn install_line(&mut self, interface: InterfaceId, wire: Option<XdpWire>) {
+        self.desk.lines.install(interface, wire);
+        self.stale = true;
+    }
+
+    /// An interface has another MTU.
+    pub(super) fn set_mtu(&mut self, interface: InterfaceId, mtu: u32) {
+        if let Some(Some(sender)) = self.desk.senders.get_mut(interface.index()) {
+            sender.set_mtu(mtu);
+        }
+        if !self.desk.lines.set_mtu(interface, mtu) {
+            (self.gone)(interface);
+        }
+    }
+
     /// What is in the rings still has its verdict; what comes later finds nobody.
     fn drain(&mut self) {
         for _ in 0..LAST_TURNS {
@@ -210,7 +241,20 @@ pub(super) fn sum(a: ReceiverCounters, b: ReceiverCounters) -> ReceiverCounters 
         bytes: a.bytes + b.bytes,
         large: a.large + b.large,
         dropped_by_kernel: a.dropped_by_kernel + b.dropped_by_kernel,
+        no_buffer: a.no_buffer + b.no_buffer,
         too_large: a.too_large + b.too_large,
         damaged: a.damaged + b.damaged,
+    }
+}
+
+/// The same of two senders.
+pub(super) fn sent_sum(a: SenderCounters, b: SenderCounters) -> SenderCounters {
+    SenderCounters {
+        frames: a.frames + b.frames,
+        bytes: a.bytes + b.bytes,
+        full: a.full + b.full,
+        too_long: a.too_long + b.too_long,
+        down: a.down + b.down,
+        refused: a.refused + b.refused,
     }
 }

@@ -41,6 +41,11 @@ impl Lab {
     /// Lays the cables and starts the resolver and the web server. `config` is the guide's, or like it: with the
     /// interfaces `lan0` and `wan0`. `names` stand on its list `names.txt`.
     pub(crate) fn new(binary: &Path, config: &str, names: &[&str]) -> Outcome<Self> {
+        Self::with_queues(binary, config, names, 1)
+    }
+
+    /// The same, with so many queues each way on cordon's two cables.
+    pub(crate) fn with_queues(binary: &Path, config: &str, names: &[&str], queues: u32) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("cordon.toml"), config)?;
         fs::write(folder.path().join("names.txt"), names.join("\n"))?;
@@ -50,12 +55,12 @@ impl Lab {
         switch.ip("link add lan type bridge")?;
         switch.ip("link set lan up")?;
         let plug = |port: &str, other: &Namespace, there: &str| -> Outcome<()> {
-            switch.veth(port, other, there, 1500)?;
+            switch.veth_with_queues(port, other, there, 1500, queues)?;
             switch.ip(&format!("link set {port} master lan"))?;
             Ok(())
         };
         plug("uplink", &firewall, "lan0")?;
-        firewall.veth("wan0", &internet, "lan0", 1500)?;
+        firewall.veth_with_queues("wan0", &internet, "lan0", 1500, queues)?;
         let host = |name: &str, addresses: [&str; 2]| -> Outcome<Namespace> {
             let host = Namespace::create(name)?;
             plug(name, &host, "eth0")?;

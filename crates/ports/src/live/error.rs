@@ -7,7 +7,9 @@ use std::io;
 #[non_exhaustive]
 pub enum PortError {
     /// Packet sockets are for privileged processes.
-    #[error("{interface}: not permitted; run as root or give CAP_NET_RAW and CAP_NET_ADMIN")]
+    #[error(
+        "{interface}: not permitted; run as root or give CAP_NET_RAW and CAP_NET_ADMIN, for io = \"xdp\" CAP_BPF too"
+    )]
     NotPermitted {
         /// The interface that was to be opened.
         interface: String,
@@ -122,7 +124,7 @@ mod tests {
         let from = |code| PortError::from_system("lan0", "bind", io::Error::from_raw_os_error(code));
         assert_eq!(
             from(libc::EPERM).to_string(),
-            "lan0: not permitted; run as root or give CAP_NET_RAW and CAP_NET_ADMIN"
+            "lan0: not permitted; run as root or give CAP_NET_RAW and CAP_NET_ADMIN, for io = \"xdp\" CAP_BPF too"
         );
         assert_eq!(from(libc::ENODEV).to_string(), "lan0: no such interface");
         assert!(from(libc::EBUSY).to_string().starts_with("lan0: cannot bind: "));

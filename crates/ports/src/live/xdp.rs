@@ -2,6 +2,8 @@
 
 mod attachment;
 mod bpf;
+#[cfg(feature = "testing")]
+mod flood;
 mod memory;
 mod program;
 mod repair;
@@ -11,5 +13,8 @@ mod socket;
 mod wire;
 
 pub use bpf::XdpMode;
+#[cfg(feature = "testing")]
+pub use flood::Flood;
 pub use memory::{XdpFrame, XdpMemory};
+pub use repair::checksum_is_right;
 pub use wire::{XdpDemand, XdpManner, XdpWire};

@@ -11,7 +11,8 @@ use crate::{
     wire::{bulk, echo},
 };
 use cordon_ports::live::{
-    ChecksumState, End, Interface, Namespace, Offload, PortError, Waiter, Waker, XdpDemand, XdpMode, XdpWire,
+    ChecksumState, End, Flood, Interface, Namespace, Offload, PortError, Waiter, Waker, XdpDemand, XdpMode,
+    XdpWire,
 };
 
 fn open(lab: &Lab, workers: usize) -> Result<Vec<XdpWire>, PortError> {
@@ -236,4 +237,34 @@ fn facts_of_a_driver_are_told() {
         .run(|| Interface::find("lo").unwrap().receive_queues())
         .unwrap();
     assert_eq!(lo, 1);
+}
+
+#[test]
+fn a_flood_comes_as_fast_as_it_is_told() {
+    if !live() {
+        return;
+    }
+    let lab = Lab::new(1500);
+    let mut wire = open(&lab, 1).unwrap().pop().unwrap();
+    take(&mut wire, usize::MAX);
+    let mut frame = [0; 60];
+    frame[12..24].copy_from_slice(&[8, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17]);
+    let send = |nanos, calls| {
+        let left = std::cell::Cell::new(calls);
+        let done = || left.replace(left.get() - 1) == 0;
+        let run = || {
+            let c0 = Interface::find("c0").unwrap();
+            Flood::new(&c0, frame).unwrap().send(nanos, done).unwrap()
+        };
+        run()
+    };
+    let sent = lab.client.run(|| send(1_000_000, 1)).unwrap();
+    let taken = take(&mut wire, usize::MAX);
+    let ours = taken
+        .iter()
+        .filter(|(taken, _)| is_datagram(taken) && taken[22..34] == frame[22..34]);
+    assert_eq!(ours.count() as u64, sent);
+    // A round that comes too early for the next frame sends none.
+    assert!((1..1 << 17).contains(&sent), "{sent}");
+    assert_eq!(lab.client.run(|| send(0, 1)).unwrap(), 1 << 17);
 }

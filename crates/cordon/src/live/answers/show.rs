@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{Answers, time};
 use crate::live::{
     events::EventQueue,
-    worker::{Worker, sum},
+    worker::{Worker, sent_sum, sum},
 };
 
 /// What one worker has counted.
@@ -36,18 +36,23 @@ impl WorkerCounts {
                 .map_or_else(ReceiverCounters::default, Receiver::counters);
             (inlet.interface.index(), sum(inlet.before, now))
         });
-        let receivers = receivers.collect();
+        let mut receivers: Vec<_> = receivers.collect();
         let desk = &worker.desk;
-        let senders = desk
+        let mut senders: Vec<_> = desk
             .senders
             .iter()
             .enumerate()
-            .filter_map(|(place, sender)| Some((place, sender.as_ref()?.counters())));
+            .filter_map(|(place, sender)| Some((place, sender.as_ref()?.counters())))
+            .collect();
+        for (interface, received, sent) in desk.lines.counts() {
+            receivers.push((interface.index(), received));
+            senders.push((interface.index(), sent));
+        }
         Self {
             engine: desk.counters(),
             sessions: desk.shards().iter().map(engine::Shard::session_count).sum(),
             receivers,
-            senders: senders.collect(),
+            senders,
             no_way_out: desk.no_way_out,
             handoff_refused: desk.handoff_refused(),
         }
@@ -66,8 +71,9 @@ impl Answers {
         let ruleset = shared.ruleset.load();
         let policy = ruleset.policy();
         let limits = policy.settings().limits;
-        let interfaces = policy.wires().iter().flat_map(|wire| {
-            wire.distinct_interfaces().iter().map(|interface| {
+        let interfaces = policy.wires().iter().zip(&shared.ways).flat_map(|(wire, way)| {
+            let ends = wire.distinct_interfaces().iter().enumerate();
+            ends.map(|(end, interface)| {
                 let interface = *interface;
                 let name = policy.symbols().resolve(policy.interface_name(interface));
                 let place = interface.index();
@@ -94,9 +100,13 @@ impl Answers {
                     "up": found.as_ref().is_some_and(|found| found.up),
                     "carrier": found.as_ref().is_some_and(|found| found.carrier),
                     "mtu": found.as_ref().map_or(0, |found| found.mtu),
+                    "io": way.name(),
+                    "io_mode": way.mode(end),
+                    "io_reason": way.reason,
                     "rx_frames": received.frames,
                     "rx_bytes": received.bytes,
                     "rx_dropped_ring": received.dropped_by_kernel,
+                    "rx_dropped_no_buffer": received.no_buffer,
                     "rx_dropped_too_large": received.too_large,
                     "rx_damaged": received.damaged,
                     "tx_frames": sent.frames,
@@ -124,7 +134,8 @@ impl Answers {
             "tags": { "subjects": shared.tags.subjects(), "limit": limits.tagged_subjects },
             "interfaces": interfaces,
             "drops": {
-                "ring": counts.iter().flat_map(|count| &count.receivers).map(|(_, count)| count.dropped_by_kernel).sum::<u64>(),
+                "ring": counts.iter().flat_map(|count| &count.receivers)
+                    .map(|(_, count)| count.dropped_by_kernel + count.no_buffer).sum::<u64>(),
                 "handoff": counts.iter().map(|count| count.handoff_refused).sum::<u64>(),
                 "engine": counts.iter().map(|count| count.engine.drops().map(|(_, drops)| drops).sum::<u64>()).sum::<u64>(),
                 "no_way_out": counts.iter().map(|count| count.no_way_out).sum::<u64>(),
@@ -317,15 +328,4 @@ pub(super) fn json_of(record: &Record, view: View<'_>) -> Value {
     record.write_json(view, &mut line);
     // What was just written as JSON can be read as such.
     serde_json::from_slice(&line).unwrap_or_default()
-}
-
-fn sent_sum(a: SenderCounters, b: SenderCounters) -> SenderCounters {
-    SenderCounters {
-        frames: a.frames + b.frames,
-        bytes: a.bytes + b.bytes,
-        full: a.full + b.full,
-        too_long: a.too_long + b.too_long,
-        down: a.down + b.down,
-        refused: a.refused + b.refused,
-    }
 }

@@ -7,7 +7,7 @@ use control::{CommandError, ConfigurationText, ErrorCode, Loaded, SystemRoots, T
 use engine::Ruleset;
 use logs::{ForwarderConfig, ForwardingProfiles};
 use packet::Timestamp;
-use policy::Policy;
+use policy::{Policy, WireIo};
 use ports::live::Interface;
 use tags::TagNames;
 use tracing::warn;
@@ -78,8 +78,8 @@ impl Compiler {
         if !same_interfaces(old, &running.policy) {
             return Err(CommandError::new(
                 ErrorCode::Refused,
-                "the virtual wires have other interfaces than those that cordon holds: restart it with this \
-                 configuration",
+                "the virtual wires have other interfaces than those that cordon holds, or another `io`: restart it \
+                 with this configuration",
             )
             .with_details(findings));
         }
@@ -181,9 +181,9 @@ pub(in crate::live) fn forwarder_config(forwarding: &ForwardingProfiles, policy:
     }
 }
 
-/// Whether the wires hold the same interfaces, under the same numbers.
+/// Whether the wires hold the same interfaces, under the same numbers and in the same way.
 fn same_interfaces(old: &Policy, new: &Policy) -> bool {
-    let names = |policy: &Policy| -> Vec<[String; 2]> {
+    let names = |policy: &Policy| -> Vec<([String; 2], WireIo)> {
         let name = |interface| {
             policy
                 .symbols()
@@ -193,7 +193,7 @@ fn same_interfaces(old: &Policy, new: &Policy) -> bool {
         policy
             .wires()
             .iter()
-            .map(|wire| wire.interfaces.map(name))
+            .map(|wire| (wire.interfaces.map(name), wire.io))
             .collect()
     };
     names(old) == names(new)

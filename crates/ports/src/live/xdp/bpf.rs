@@ -10,8 +10,12 @@ use std::{
 };
 
 const MAP_CREATE: libc::c_long = 0;
+#[cfg(feature = "testing")]
+const MAP_LOOKUP: libc::c_long = 1;
 const MAP_UPDATE: libc::c_long = 2;
 const PROGRAM_LOAD: libc::c_long = 5;
+#[cfg(feature = "testing")]
+const PROGRAM_RUN: libc::c_long = 10;
 const LINK_CREATE: libc::c_long = 28;
 
 const TYPE_SOCKETS: u32 = 17;
@@ -101,6 +105,95 @@ pub(super) fn socket_map(queues: u32) -> io::Result<OwnedFd> {
     };
     // SAFETY: nothing is pointed to.
     unsafe { descriptor(MAP_CREATE, &attributes) }
+}
+
+/// An array of one value, of so many bytes.
+#[cfg(feature = "testing")]
+pub(super) fn array(bytes: u32) -> io::Result<OwnedFd> {
+    const TYPE_ARRAY: u32 = 2;
+    let attributes = MapCreate {
+        map_type: TYPE_ARRAY,
+        key_size: 4,
+        value_size: bytes,
+        max_entries: 1,
+    };
+    // SAFETY: nothing is pointed to.
+    unsafe { descriptor(MAP_CREATE, &attributes) }
+}
+
+#[cfg(feature = "testing")]
+fn first_value(map: BorrowedFd<'_>, key: &u32, value: u64) -> MapUpdate {
+    MapUpdate {
+        map: number(map),
+        padding: 0,
+        key: (&raw const *key).addr() as u64,
+        value,
+        flags: 0,
+    }
+}
+
+/// Sets the value of an [`array`] of 24 bytes.
+#[cfg(feature = "testing")]
+pub(super) fn put(map: BorrowedFd<'_>, value: &[u8; 24]) -> io::Result<()> {
+    let key = 0;
+    let attributes = first_value(map, &key, value.as_ptr().addr() as u64);
+    // SAFETY: key and value are of the sizes that the map was made with, and live through the call.
+    unsafe { bpf(MAP_UPDATE, &attributes) }.map(drop)
+}
+
+/// Reads the value of an [`array`] of 24 bytes.
+#[cfg(feature = "testing")]
+pub(super) fn get(map: BorrowedFd<'_>, value: &mut [u8; 24]) -> io::Result<()> {
+    let key = 0;
+    let attributes = first_value(map, &key, value.as_mut_ptr().addr() as u64);
+    // SAFETY: key and value are of the sizes that the map was made with, live through the call, and nobody reads meanwhile.
+    unsafe { bpf(MAP_LOOKUP, &attributes) }.map(drop)
+}
+
+#[cfg(feature = "testing")]
+#[repr(C)]
+struct ProgramRun {
+    program: u32,
+    result: u32,
+    length: u32,
+    room: u32,
+    frame: u64,
+    output: u64,
+    repeat: u32,
+    duration: u32,
+    context: [u32; 2],
+    contexts: [u64; 2],
+    flags: u32,
+    cpu: u32,
+    batch: u32,
+    padding: u32,
+}
+
+/// Runs a program `repeat` times over copies of `frame`, which go where it says.
+#[cfg(feature = "testing")]
+pub(super) fn run_live(program: BorrowedFd<'_>, frame: &[u8], repeat: u32) -> io::Result<()> {
+    const LIVE: u32 = 2;
+    let attributes = ProgramRun {
+        program: number(program),
+        result: 0,
+        length: u32::try_from(frame.len()).unwrap_or(0),
+        room: 0,
+        frame: frame.as_ptr().addr() as u64,
+        output: 0,
+        repeat,
+        duration: 0,
+        context: [0; 2],
+        contexts: [0; 2],
+        flags: LIVE,
+        cpu: 0,
+        batch: 64,
+        padding: 0,
+    };
+    // SAFETY: the frame lives through the call, and has the length that is told.
+    match unsafe { bpf(PROGRAM_RUN, &attributes) } {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// From now on the frames of `queue` go to `socket`.

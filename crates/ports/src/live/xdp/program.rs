@@ -20,7 +20,7 @@ const MOVE: u8 = 0xb7;
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
 
-const fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> [u8; 8] {
+pub(super) const fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> [u8; 8] {
     let [o0, o1] = offset.to_ne_bytes();
     let [i0, i1, i2, i3] = immediate.to_ne_bytes();
     // Two registers of four bits each: the first is the lower one on machines that count from there.
@@ -30,6 +30,16 @@ const fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) ->
         from | to << 4
     };
     [code, registers, o0, o1, i0, i1, i2, i3]
+}
+
+/// Loads the address of the only value of an array into a register: two instructions.
+#[cfg(feature = "testing")]
+pub(super) fn map_value(register: u8, map: BorrowedFd<'_>) -> [[u8; 8]; 2] {
+    const VALUE: u8 = 2;
+    [
+        instruction(LOAD_WIDE, register, VALUE, 0, map.as_raw_fd()),
+        instruction(0, 0, 0, 0, 0),
+    ]
 }
 
 /// `return bpf_redirect_map(sockets, context->rx_queue_index, XDP_PASS)`.

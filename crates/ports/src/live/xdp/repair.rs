@@ -41,6 +41,11 @@ pub(super) fn examine(frame: &mut [u8]) -> (ChecksumState, bool) {
     (state, false)
 }
 
+/// Whether the checksums of a frame, that of an IPv4 header too, are looked at here and right. Not for an unfinished one.
+pub fn checksum_is_right(frame: &[u8]) -> bool {
+    transport(frame).is_some_and(|found| found.header_is_right(frame) && found.is_right(frame))
+}
+
 /// A TCP or UDP segment in a frame.
 struct Transport {
     /// Where its IP header begins, it begins itself and ends.
@@ -236,6 +241,7 @@ mod tests {
             whole[at] ^= flip;
             let (state, repaired) = examine(&mut whole);
             prop_assert!(state == ChecksumState::Unverified || repaired, "{state:?}");
+            prop_assert!(checksum_is_right(&finished) && (repaired || !checksum_is_right(&whole)));
         }
     }
 

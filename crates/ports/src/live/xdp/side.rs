@@ -186,18 +186,7 @@ impl Side {
     /// Gives the kernel chunks for frames to come.
     pub(super) fn supply(&mut self, memory: &mut Memory) {
         for socket in &mut self.sockets {
-            let mut supplied = false;
-            while let Some(chunk) = memory.chunk_to_fill() {
-                if !socket.empty.put(chunk) {
-                    memory.give_back(chunk);
-                    break;
-                }
-                supplied = true;
-            }
-            if supplied {
-                socket.empty.publish();
-                socket.wake();
-            }
+            socket.supply(memory);
         }
     }
 

@@ -83,8 +83,20 @@ impl Socket {
         Ok(())
     }
 
-    /// Tells the kernel of chunks for frames to come, if it must be told.
-    pub(super) fn wake(&self) {
+    /// Gives the kernel chunks for frames to come, and tells it where it must be told.
+    pub(super) fn supply(&mut self, memory: &mut Memory) {
+        let mut supplied = false;
+        while let Some(chunk) = memory.chunk_to_fill() {
+            if !self.empty.put(chunk) {
+                memory.give_back(chunk);
+                break;
+            }
+            supplied = true;
+        }
+        if !supplied {
+            return;
+        }
+        self.empty.publish();
         if self.empty.wants_call() {
             // A look at the socket is a call; that nothing is there is no fault.
             drop(sys::poll(

@@ -304,7 +304,7 @@ impl Unattached {
         let sockets: usize = queues.map(|queues| ours(queues).count()).iter().sum();
         // In the rings on the way in, and on the way out.
         let chunks = sockets.max(1) * 2 * ENTRIES as usize;
-        let memory = Memory::map(chunks, chunk as usize)
+        let mut memory = Memory::map(chunks, chunk as usize)
             .map_err(|error| PortError::from_system(&interfaces[0].name, "map memory for frames", error))?;
         let mut opened: [Vec<(u32, Socket)>; 2] = [Vec::new(), Vec::new()];
         for (end, (interface, queues)) in interfaces.into_iter().zip(queues).enumerate() {
@@ -316,6 +316,10 @@ impl Unattached {
                     side.push((queue, socket));
                 }
             }
+        }
+        // Before the program runs: the first frame finds a chunk.
+        for (_, socket) in opened.iter_mut().flatten() {
+            socket.supply(&mut memory);
         }
         Ok(Self {
             memory,
@@ -348,13 +352,11 @@ impl Unattached {
             side(first, interfaces[0], attached_first)?,
             side(second, interfaces[1], attached_second)?,
         ];
-        let mut wire = XdpWire {
+        Ok(XdpWire {
             sides,
             memory,
             largest,
-        };
-        wire.flush();
-        Ok(wire)
+        })
     }
 }
 
