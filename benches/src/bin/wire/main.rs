@@ -2,8 +2,8 @@
 //! stateful packet filter, a forwarder between XDP sockets, and cordon's ports with no engine between them.
 //!
 //! Client, firewall and server are network namespaces with veth pairs between them, offloads as they are
-//! by default. Needs root. `wire TCP trip` measures only what has such a word in its name; `wire forward LAN WAN
-//! SECONDS` forwards between two interfaces that exist.
+//! by default. Needs root. `wire TCP trip` measures only what has such a word in its name; `wire overload`: what
+//! comes through of more than that can be (`together`, `spread`: with the receiving on the firewall's core, or the sender's); `wire forward LAN WAN SECONDS` forwards between two interfaces that exist.
 
 #![expect(
     clippy::print_stdout,
@@ -14,17 +14,22 @@
     reason = "a benchmark: it reads the clock, prints, and may stop"
 )]
 
+mod overload;
+
 use std::{
+    fmt::Write as _,
     fs,
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::AsFd,
+    process::Stdio,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use cordon_benches::{Cable, Firewall, open};
+use overload::Receiving;
 use packet::{
     MacAddr, Timestamp,
     build::{Ends, ethernet_udp},
@@ -53,6 +58,15 @@ fn main() {
             let waker = Waker::new().expect("a waker");
             report(&mut forward(ports, &waker, || Instant::now() >= until));
         }
+        ["overload", words @ ..] if Namespace::permitted().expect("root") => {
+            let lab = Lab::new();
+            if words != ["spread"] {
+                overload::run(&lab, Receiving::WithTheFirewall);
+            }
+            if words != ["together"] {
+                overload::run(&lab, Receiving::WithTheSender);
+            }
+        }
         words if Namespace::permitted().expect("root") => compare(words),
         _ => println!("wire: skipped, needs root"),
     }
@@ -73,15 +87,18 @@ enum Between {
     Cordon,
     /// The same with its worker held where [`keep_up`] holds the others.
     Pinned,
+    /// The same between XDP sockets.
+    CordonXdp,
 }
 
-const ALL: [Between; 6] = [
+const ALL: [Between; 7] = [
     Between::Bridge,
     Between::Nftables,
     Between::Xdp,
     Between::Ports,
     Between::Cordon,
     Between::Pinned,
+    Between::CordonXdp,
 ];
 
 impl Between {
@@ -89,7 +106,9 @@ impl Between {
     fn server(self) -> &'static str {
         match self {
             Self::Nftables => "10.0.2.1:9999",
-            Self::Bridge | Self::Xdp | Self::Ports | Self::Cordon | Self::Pinned => "10.0.0.2:9999",
+            Self::Bridge | Self::Xdp | Self::Ports | Self::Cordon | Self::Pinned | Self::CordonXdp => {
+                "10.0.0.2:9999"
+            }
         }
     }
 }
@@ -97,10 +116,16 @@ impl Between {
 /// What is measured, and how.
 type Line = (&'static str, fn(&Lab, Between) -> f64);
 
-const LINES: [Line; 8] = [
+const LINES: [Line; 9] = [
     ("TCP, Gbit/s", |lab, between| bulk(lab, between, None)),
     ("TCP of cubic, Gbit/s", |lab, between| {
         bulk(lab, between, Some("cubic"))
+    }),
+    ("TCP in frames of the MTU, Gbit/s", |lab, between| {
+        lab.cut(true);
+        let result = bulk(lab, between, None);
+        lab.cut(false);
+        result
     }),
     ("60-byte frames, kpps", flood),
     ("60-byte frames, % of those offered", delivered),
@@ -122,7 +147,7 @@ const LINES: [Line; 8] = [
 /// them. Beside it the median of the ratios to the bridge.
 fn compare(words: &[&str]) {
     println!(
-        "{:<38}    bridge  nftables       xdp     ports    cordon    pinned",
+        "{:<38}    bridge  nftables       xdp     ports    cordon    pinned       xdp",
         "through"
     );
     let lab = Lab::new();
@@ -203,9 +228,57 @@ struct Lab {
     cable: Cable,
 }
 
-/// Rules as for a home's gateway: what inside has begun may pass both ways.
-const RULES: &str = "table inet filter { chain forward { type filter hook forward priority 0; policy drop; \
-    ct state established,related accept; ct state invalid drop; iifname lan0 accept; }; }";
+/// Rules, and addresses in a group, that both packet filters have, and that name nobody who is there.
+const RULES: u32 = 1_000;
+const LISTED: u32 = 100_000;
+
+/// Addresses from 100.64.0.0 on, every second one, so that they are no range.
+fn addresses(between: &str) -> String {
+    let one = |number: u32| Ipv4Addr::from_bits(0x6440_0000 + 2 * number).to_string();
+    (0..LISTED).map(one).collect::<Vec<_>>().join(between)
+}
+
+fn refused() -> impl Iterator<Item = Ipv4Addr> {
+    (0..RULES).map(|number| Ipv4Addr::from_bits(0xac10_0000 + number))
+}
+
+/// As for a home's gateway: what inside has begun may pass both ways.
+fn ruleset() -> String {
+    let mut rules = format!(
+        "table inet filter {{\nset listed {{ type ipv4_addr; elements = {{ {} }}; }}\nchain forward {{ type filter hook \
+         forward priority 0; policy drop; ct state established,related accept; ct state invalid drop; ip saddr @listed \
+         drop;\n",
+        addresses(",")
+    );
+    for address in refused() {
+        writeln!(rules, "ip saddr {address} drop").expect("a text grows");
+    }
+    rules + "iifname lan0 accept; }\n}\n"
+}
+
+fn config(between: Between) -> String {
+    let io = if between == Between::CordonXdp {
+        "xdp"
+    } else {
+        "packet"
+    };
+    let mut rules = String::from("[external-list.addresses]\ntype = \"ip\"\nurl = \"file:addresses.txt\"\n");
+    let sources = refused().map(|address| address.to_string());
+    for (number, source) in ["addresses".to_owned()].into_iter().chain(sources).enumerate() {
+        write!(
+            rules,
+            "[[rulebase.security.rules]]\nname = \"refused {number}\"\nsource = [\"{source}\"]\naction = \"drop\"\n"
+        )
+        .expect("a text grows");
+    }
+    let last = "[[rulebase.security.rules]]";
+    CONFIG
+        .replace(
+            "interface2 = \"wan0\"",
+            &format!("interface2 = \"wan0\"\nio = \"{io}\""),
+        )
+        .replace(last, &format!("{rules}{last}"))
+}
 
 impl Lab {
     fn new() -> Self {
@@ -220,16 +293,19 @@ impl Lab {
         Self { cable }
     }
 
-    fn with(&self, between: Between, measure: impl FnOnce() -> f64) -> f64 {
+    fn with<T>(&self, between: Between, measure: impl FnOnce() -> T) -> T {
         match between {
             Between::Bridge => self.cable.with_bridge(measure).expect("a bridge"),
             Between::Nftables => self.with_nftables(measure),
             Between::Xdp => self.with_xdp(measure),
             Between::Ports => self.with_ports(measure),
-            Between::Cordon | Between::Pinned => {
-                let files = [("names.txt", "listed.example\n")];
-                let mut firewall = Firewall::new(CONFIG, &files).expect("files");
-                if between == Between::Pinned {
+            Between::Cordon | Between::Pinned | Between::CordonXdp => {
+                let files = [
+                    ("names.txt", "listed.example\n"),
+                    ("addresses.txt", &*addresses("\n")),
+                ];
+                let mut firewall = Firewall::new(&config(between), &files).expect("files");
+                if between != Between::Cordon {
                     firewall.pin(CORE);
                 }
                 firewall.start(&self.cable.firewall, 1).expect("cordon");
@@ -238,7 +314,7 @@ impl Lab {
         }
     }
 
-    fn with_nftables(&self, measure: impl FnOnce() -> f64) -> f64 {
+    fn with_nftables<T>(&self, measure: impl FnOnce() -> T) -> T {
         let firewall = &self.cable.firewall;
         let ip = |arguments: &str| firewall.ip(arguments).expect("ip");
         let forwarding = |value| {
@@ -251,7 +327,15 @@ impl Lab {
             "neigh replace {FLOODED} lladdr 02:00:00:00:00:09 dev wan0 nud permanent"
         ));
         forwarding("1");
-        let rules = firewall.command("nft").arg(RULES).status().expect("nft");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("rules.nft");
+        fs::write(&file, ruleset()).expect("rules");
+        let rules = firewall
+            .command("nft")
+            .arg("-f")
+            .arg(&file)
+            .status()
+            .expect("nft");
         assert!(rules.success(), "nft refuses the rules");
         let result = measure();
         let flushed = firewall
@@ -266,7 +350,7 @@ impl Lab {
         result
     }
 
-    fn with_xdp(&self, measure: impl FnOnce() -> f64) -> f64 {
+    fn with_xdp<T>(&self, measure: impl FnOnce() -> T) -> T {
         let open = || {
             let [lan, wan] = ["lan0", "wan0"].map(|name| Interface::find(name).expect("an interface"));
             XdpWire::open([&lan, &wan]).expect("XDP sockets")
@@ -278,7 +362,7 @@ impl Lab {
         })
     }
 
-    fn with_ports(&self, measure: impl FnOnce() -> f64) -> f64 {
+    fn with_ports<T>(&self, measure: impl FnOnce() -> T) -> T {
         let port = |name| open(&self.cable.firewall, name).expect("a port");
         let ports = [port("lan0"), port("wan0")];
         Self::while_forwarding(measure, |waker, stop| {
@@ -286,10 +370,10 @@ impl Lab {
         })
     }
 
-    fn while_forwarding(
-        measure: impl FnOnce() -> f64,
+    fn while_forwarding<T>(
+        measure: impl FnOnce() -> T,
         forward: impl FnOnce(&Waker, &AtomicBool) + Send,
-    ) -> f64 {
+    ) -> T {
         let waker = Waker::new().expect("a waker");
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -299,6 +383,17 @@ impl Lab {
             waker.wake();
             result
         })
+    }
+
+    /// Has client and server cut what they send by themselves, and join nothing.
+    fn cut(&self, cut: bool) {
+        let on = if cut { "off" } else { "on" };
+        for (namespace, name) in [(&self.cable.client, "c0"), (&self.cable.server, "s0")] {
+            let set = ["-K", name, "tso", on, "gso", on];
+            let mut command = namespace.command("ethtool");
+            let status = command.args(set).stdout(Stdio::null()).status().expect("ethtool");
+            assert!(status.success(), "{name}: offloads stay");
+        }
     }
 
     fn arrived(&self) -> u64 {
@@ -375,9 +470,12 @@ fn flood_both(lab: &Lab, between: Between) -> (f64, f64) {
             );
             ends.dst_mac = match between {
                 Between::Nftables => lab.router(),
-                Between::Bridge | Between::Xdp | Between::Ports | Between::Cordon | Between::Pinned => {
-                    MacAddr([2, 0, 0, 0, 0, 9])
-                }
+                Between::Bridge
+                | Between::Xdp
+                | Between::Ports
+                | Between::Cordon
+                | Between::Pinned
+                | Between::CordonXdp => MacAddr([2, 0, 0, 0, 0, 9]),
             };
             ethernet_udp(&ends, &[0; 18])
         })

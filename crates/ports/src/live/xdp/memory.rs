@@ -54,6 +54,10 @@ impl XdpFrame {
         (self.address, self.length)
     }
 
+    pub(super) fn checksum(&self) -> ChecksumState {
+        self.checksum
+    }
+
     pub(super) fn set_checksum(&mut self, checksum: ChecksumState) {
         self.checksum = checksum;
     }

@@ -24,14 +24,21 @@ pub(super) fn repair(frame: &mut [u8]) -> bool {
     }
 }
 
-/// Finishes the transport checksum where it is unfinished, and else looks whether it is right, and that of the IPv4 header
-/// too: what is known of the frame then, and whether it was unfinished.
+/// What is known of the transport checksum of a frame, when it has been looked at, and at that of an IPv4 header; and whether
+/// it came unfinished. Where padding follows, which must not count, it is finished here.
 pub(super) fn examine(frame: &mut [u8]) -> (ChecksumState, bool) {
     let Some(found) = transport(frame).filter(|found| found.header_is_right(frame)) else {
         return (ChecksumState::Unverified, false);
     };
-    if found.is_unfinished() && found.finish(frame) {
-        return (ChecksumState::Verified, true);
+    if found.is_unfinished() && found.end <= frame.len() {
+        if found.end == frame.len()
+            && let Some(state) = found.unfinished()
+        {
+            return (state, true);
+        }
+        if found.finish(frame) {
+            return (ChecksumState::Verified, true);
+        }
     }
     let state = if found.is_right(frame) {
         ChecksumState::Verified
@@ -64,15 +71,20 @@ impl Transport {
         self.field == self.pseudo
     }
 
+    /// What is still to be done then.
+    fn unfinished(&self) -> Option<ChecksumState> {
+        Some(ChecksumState::Unfinished {
+            start: u16::try_from(self.start).ok()?,
+            offset: u16::try_from(self.offset).ok()?,
+        })
+    }
+
     fn finish(&self, frame: &mut [u8]) -> bool {
-        let (Ok(start), Ok(offset)) = (u16::try_from(self.start), u16::try_from(self.offset)) else {
-            return false;
-        };
-        let state = ChecksumState::Unfinished { start, offset };
-        // Padding does not count.
-        frame
-            .get_mut(..self.end)
-            .is_some_and(|frame| finish_checksum(frame, state))
+        let frame = frame.get_mut(..self.end);
+        frame.is_some_and(|frame| {
+            self.unfinished()
+                .is_some_and(|state| finish_checksum(frame, state))
+        })
     }
 
     fn header_is_right(&self, frame: &[u8]) -> bool {
@@ -231,10 +243,16 @@ mod tests {
         ) {
             let [mut whole, mut partial] = both(tcp, six, tagged, &payload);
             let finished = whole.clone();
-            let expected = (ChecksumState::Verified, true);
-            prop_assert_eq!(examine(&mut partial), expected);
+            let mut padded = partial.clone();
+            padded.push(0xaa);
+            prop_assert_eq!(examine(&mut padded), (ChecksumState::Verified, true));
+            prop_assert_eq!(&padded[..finished.len()], &finished);
+            let (state, unfinished) = examine(&mut partial);
+            prop_assert!(unfinished && finish_checksum(&mut partial, state));
             prop_assert_eq!(&partial, &finished);
-            prop_assert_eq!(examine(&mut whole).0, ChecksumState::Verified);
+            // By chance a finished frame looks like an unfinished one: to finish it changes nothing.
+            let (state, unfinished) = examine(&mut whole);
+            prop_assert!(state == ChecksumState::Verified || unfinished && finish_checksum(&mut whole, state));
             prop_assert_eq!(&whole, &finished);
             // One byte of addresses, ports or data is another one: seen, unless the field is by chance that of an
             // unfinished frame.

@@ -20,7 +20,8 @@ pub(super) struct Side {
     pub(super) attached: Arc<Attachment>,
     /// On the queues of this worker; none where there are fewer queues than workers.
     pub(super) sockets: Vec<Socket>,
-    /// For what the rings cannot carry: frames still to be cut, and those of a worker without a queue.
+    /// For what the rings cannot carry: frames still to be cut, and those of a worker without a queue. For all frames where
+    /// the kernel copies them anyway it would be slower than they are.
     other: Sender,
     /// Whose frames are looked for next, and whose were found last.
     turn: usize,
@@ -30,7 +31,7 @@ pub(super) struct Side {
     down: bool,
     pub(super) received: ReceiverCounters,
     pub(super) sent: SenderCounters,
-    /// Frames whose checksum had to be finished.
+    /// Frames whose checksum came unfinished.
     pub(super) repaired: u64,
 }
 
@@ -92,6 +93,29 @@ impl Side {
         self.found
     }
 
+    /// Sends a frame from where it lies with the next [`Side::flush`], in the order given; a worker without a queue sends a copy.
+    /// What cannot be taken is dropped and counted.
+    pub(super) fn hand_on(
+        &mut self,
+        memory: &mut Memory,
+        socket: usize,
+        mut frame: XdpFrame,
+    ) -> Result<(), TransmitDrop> {
+        let (address, _) = frame.place();
+        let checksum = frame.checksum();
+        if !self.sockets.is_empty()
+            && (!matches!(checksum, ChecksumState::Unfinished { .. })
+                || finish_checksum(memory.shared().bytes_mut(&mut frame), checksum))
+        {
+            return self.put(memory, socket, frame);
+        }
+        let live = memory.shared().frame(&frame);
+        let sent = self.other.send(live.bytes, live.offload);
+        drop(frame);
+        memory.give_back(address);
+        sent
+    }
+
     /// Puts a frame in the ring of a socket; the next [`Side::flush`] sends it. What cannot be taken is dropped and counted.
     pub(super) fn put(
         &mut self,
@@ -142,8 +166,10 @@ impl Side {
         bytes: &[u8],
         offload: Offload,
     ) -> Result<(), TransmitDrop> {
-        let fits = bytes.len() <= memory.chunk_bytes() && offload.gso.is_none();
-        if !fits || self.sockets.is_empty() {
+        if self.sockets.is_empty() {
+            return self.other.send(bytes, offload);
+        }
+        if bytes.len() > memory.chunk_bytes() || offload.gso.is_some() {
             // What was given before leaves before.
             self.flush(memory);
             let sent = self.other.send(bytes, offload);
@@ -167,6 +193,9 @@ impl Side {
 
     /// Has the kernel send what waits, and takes back the chunks of what was sent.
     pub(super) fn flush(&mut self, memory: &mut Memory) {
+        if self.other.waiting() > 0 {
+            self.other.flush();
+        }
         for socket in &mut self.sockets {
             socket.leaving.publish();
             if socket.leaving.pending() > 0 {

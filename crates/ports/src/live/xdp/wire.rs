@@ -155,8 +155,8 @@ impl XdpWire {
         self.memory.shared().clone()
     }
 
-    /// Adds what has arrived at one end to `into`, as long as that holds fewer than [`BURST`]. Never waits. Unfinished
-    /// checksums are finished, and others looked at.
+    /// Adds what has arrived at one end to `into`, as long as that holds fewer than [`BURST`]. Never waits.
+    /// Checksums have been looked at.
     pub fn receive(&mut self, end: End, into: &mut Vec<XdpFrame>) {
         let (side, _) = pair(&mut self.sides, end);
         side.receive(&mut self.memory, into);
@@ -166,14 +166,7 @@ impl XdpWire {
     /// given. Never waits: what cannot be taken is dropped and counted.
     pub fn hand_on(&mut self, from: End, frame: XdpFrame) -> Result<(), TransmitDrop> {
         let (from, to) = pair(&mut self.sides, from);
-        if to.sockets.is_empty() {
-            let memory = self.memory.shared().clone();
-            let live = memory.frame(&frame);
-            let sent = to.send(&mut self.memory, 0, live.bytes, live.offload);
-            self.release(frame);
-            return sent;
-        }
-        to.put(&mut self.memory, from.found(), frame)
+        to.hand_on(&mut self.memory, from.found(), frame)
     }
 
     /// The frame goes nowhere.
@@ -339,10 +332,7 @@ impl Unattached {
             largest,
         } = self;
         let side = |sockets: Vec<(u32, Socket)>, interface: &Interface, attached: &Arc<Attachment>| {
-            let other = Sender::open(&OpenOptions {
-                transmit_slots: 64,
-                ..OpenOptions::new(interface)
-            })?;
+            let other = Sender::open(&OpenOptions::new(interface))?;
             other.see_all(interface)?;
             let sockets = sockets.into_iter().map(|(_, socket)| socket).collect();
             Ok::<_, PortError>(Side::new(Arc::clone(attached), sockets, other, interface.mtu))
