@@ -26,8 +26,8 @@ use cordon_benches::{Case, Meter, Random, per_step};
 use crossbeam::queue::ArrayQueue;
 use logs::{
     Body, Filter, FlowFields, Forwarder, ForwarderConfig, ForwarderLimits, ForwardingProfile,
-    ForwardingProfiles, LogType, MatchListEntry, Mode, Origin, Record, SessionEndReason, TagAction,
-    TagOperation, TagScope, TagTarget, Traffic, TrafficSubtype, View,
+    ForwardingProfiles, LineWriter, LogType, MatchListEntry, Mode, Origin, Record, SessionEndReason,
+    TagAction, TagOperation, TagScope, TagTarget, Traffic, TrafficSubtype, View,
 };
 use packet::{IpProtocol, Timestamp};
 use policy::{Action, AppId, LogSetting, Policy, PolicyBuilder, Symbol, SymbolsBuilder};
@@ -109,6 +109,7 @@ impl Lab {
             tags: self.store.names(),
         };
         let mut lines = Vec::new();
+        let mut writer = LineWriter::new();
         let mut cases = [
             Case::new("copied, into the queue and out of it", || {
                 per_step(RECORDS, || {
@@ -137,7 +138,7 @@ impl Lab {
                     for batch in self.records.chunks(BATCH) {
                         lines.clear();
                         for record in batch {
-                            record.write_json(view, &mut lines);
+                            writer.write(record, view, &mut lines);
                         }
                     }
                     black_box(&lines);

@@ -152,6 +152,13 @@ impl LogType {
             Self::Config => CONFIG,
         }
     }
+
+    /// Of a type whose records are of a session: the fields behind those that say who talked to whom.
+    pub(crate) fn fields_behind_flow(self) -> &'static [Field] {
+        let fields = self.fields();
+        let end = fields.iter().position(|&field| field == Field::Rule);
+        end.and_then(|end| fields.get(end + 1..)).unwrap_or_default()
+    }
 }
 
 /// `common! { more }`: the fields of every record, and more.

@@ -13,6 +13,7 @@ mod filter;
 mod forwarder;
 mod json;
 mod line;
+mod line_writer;
 mod log_type;
 mod match_list;
 mod named;
@@ -31,6 +32,7 @@ pub use forwarder::{
     ForwarderCounters, ForwarderLimits, NameProof, Passed, Sender, TagCommand,
 };
 pub use line::{InvalidLine, Line};
+pub use line_writer::LineWriter;
 pub use log_type::LogType;
 pub use match_list::{
     Evidence, ForwardingProfile, ForwardingProfiles, MatchListEntry, Mode, TagAction, TagOperation, TagScope,

@@ -19,6 +19,11 @@ impl Symbol {
 
     /// The names above, in order of their numbers.
     const PREDEFINED: [&str; 4] = ["", "intrazone-default", "interzone-default", "management"];
+
+    /// The symbol as an index below [`Symbols::len`].
+    pub fn index(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
 }
 
 /// A log forwarding profile, by its name: records written under one policy are forwarded under the next. Kept
@@ -37,6 +42,12 @@ impl Symbols {
     pub fn resolve(&self, symbol: Symbol) -> &str {
         let index = usize::try_from(symbol.0).unwrap_or(usize::MAX);
         self.names.get(index).map_or("", |name| name)
+    }
+
+    /// The symbol of a name, looked for among all; `None` where nothing has that name.
+    pub fn find(&self, name: &str) -> Option<Symbol> {
+        let number = self.names.iter().position(|known| &**known == name)?;
+        u32::try_from(number).ok().map(Symbol)
     }
 
     /// How many names there are.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crossbeam::channel::{Receiver, Sender};
-use logs::{LogType, Record, View};
+use logs::{LineWriter, LogType, Record, View};
 use policy::Symbols;
 use tags::TagNames;
 
@@ -36,6 +36,7 @@ pub(super) struct Writer {
     names: Arc<TagNames>,
     limits: LogLimits,
     counts: Arc<Counts>,
+    lines: LineWriter,
 }
 
 /// The segments of one type, the last of which is being written.
@@ -74,6 +75,7 @@ impl Writer {
             names,
             limits,
             counts,
+            lines: LineWriter::new(),
         };
         Ok((writer, last_seqno))
     }
@@ -98,7 +100,7 @@ impl Writer {
         };
         for record in records {
             if let Some(of_type) = self.types.get_mut(&record.log_type()) {
-                of_type.add(record, view);
+                of_type.add(record, view, &mut self.lines);
             }
         }
         for of_type in self.types.values_mut() {
@@ -132,12 +134,12 @@ impl Type {
         })
     }
 
-    fn add(&mut self, record: &Record, view: View<'_>) {
+    fn add(&mut self, record: &Record, view: View<'_>, writer: &mut LineWriter) {
         if self.records == 0 {
             self.first = record.seqno;
         }
         self.records = self.records.saturating_add(1);
-        record.write_json(view, &mut self.lines);
+        writer.write(record, view, &mut self.lines);
     }
 
     /// Appends the lines gathered. What could not be written whole is taken back, so that no line is half there.

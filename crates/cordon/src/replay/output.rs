@@ -7,7 +7,7 @@ use std::{
 };
 
 use engine::{FragmentNote, Verdict};
-use logs::{Record, View};
+use logs::{LineWriter, Record, View};
 use ports::{CaptureWriter, CapturedFrame, WriteError};
 
 use super::{
@@ -32,6 +32,7 @@ pub(crate) enum OutputError {
 pub(super) struct LogFile {
     path: PathBuf,
     file: File,
+    writer: LineWriter,
     buffer: Vec<u8>,
 }
 
@@ -44,12 +45,13 @@ impl LogFile {
         Ok(Self {
             path: path.to_owned(),
             file,
+            writer: LineWriter::new(),
             buffer: Vec::with_capacity(CHUNK + 4096),
         })
     }
 
     pub(super) fn write(&mut self, record: &Record, view: View<'_>) -> Result<(), OutputError> {
-        record.write_json(view, &mut self.buffer);
+        self.writer.write(record, view, &mut self.buffer);
         if self.buffer.len() >= CHUNK {
             self.flush()
         } else {
