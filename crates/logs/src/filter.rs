@@ -19,10 +19,12 @@ mod literal;
 mod operator;
 mod parser;
 mod print;
+mod screen;
 
 use packet::Timestamp;
 
 use self::literal::Literal;
+pub(crate) use self::screen::Screen;
 pub use self::{
     error::{FilterError, FilterWarning},
     operator::Operator,

@@ -16,7 +16,7 @@ mod tagging;
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use packet::{DomainName, MacAddr, Timestamp, VlanTags, Wire};
-use policy::{LogSetting, Policy};
+use policy::{LogSetting, Policy, Symbols};
 use tags::{Cause, CauseSource, Limit, Registration, Subject, TagId, TagStore};
 
 pub use self::{
@@ -32,6 +32,7 @@ use self::{
 };
 use crate::{
     Body, ForwardingProfile, ForwardingProfiles, IpTag, Record, Severity, Side, TagEvent, TagOperation, View,
+    filter::Screen,
 };
 
 /// What the forwarder obeys; replaced whole by a commit.
@@ -179,6 +180,8 @@ pub struct ForwarderCounters {
 #[derive(Debug)]
 pub struct Forwarder {
     profiles: Vec<Profile>,
+    /// Whose symbols the screens of all profiles compare.
+    screened_for: Option<Arc<Symbols>>,
     next_entry: u32,
     shared: Shared,
     sinkholed: SinkholedNames,
@@ -199,6 +202,8 @@ struct Profile {
     config: ForwardingProfile,
     /// One for each entry.
     states: Vec<EntryState>,
+    /// One for each entry, made for `screened_for` of the forwarder.
+    screens: Vec<Screen>,
 }
 
 impl Forwarder {
@@ -206,6 +211,7 @@ impl Forwarder {
     pub fn new(config: ForwarderConfig, limits: ForwarderLimits) -> Self {
         let mut forwarder = Self {
             profiles: Vec::new(),
+            screened_for: None,
             next_entry: 0,
             shared: Shared {
                 bindings: Bindings::new(limits.bindings),
@@ -267,8 +273,10 @@ impl Forwarder {
             self.profiles.push(Profile {
                 config: profile.clone(),
                 states,
+                screens: Vec::new(),
             });
         }
+        self.screened_for = None;
         self.shared.max_new_per_hour = config.max_new_per_hour;
         self.shared.own_addresses = config.own_addresses;
     }
@@ -291,6 +299,7 @@ impl Forwarder {
     }
 
     fn match_lists(&mut self, now: Timestamp, record: &Record, policy: &Policy, store: &TagStore) {
+        self.screen_for(policy.symbols());
         let profile = record
             .log_setting
             .and_then(|id| profile_of(&mut self.profiles, id));
@@ -307,7 +316,15 @@ impl Forwarder {
             symbols: policy.symbols(),
             tags: store.names(),
         };
-        for (entry, state) in profile.config.match_list.iter().zip(&mut profile.states) {
+        let log_type = record.log_type();
+        for (at, screen) in profile.screens.iter().enumerate() {
+            if !screen.admits(log_type, record, flow) {
+                continue;
+            }
+            let (Some(entry), Some(state)) = (profile.config.match_list.get(at), profile.states.get_mut(at))
+            else {
+                continue;
+            };
             if !entry.filter.matches(record, view, now) {
                 continue;
             }
@@ -322,6 +339,18 @@ impl Forwarder {
             };
             case.act(state, &mut self.shared, &mut self.consequences);
         }
+    }
+
+    fn screen_for(&mut self, symbols: &Arc<Symbols>) {
+        let is_for = |made: &Arc<Symbols>| Arc::ptr_eq(made, symbols);
+        if self.screened_for.as_ref().is_some_and(is_for) {
+            return;
+        }
+        for profile in &mut self.profiles {
+            let entries = profile.config.match_list.iter();
+            profile.screens = entries.map(|entry| entry.filter.screen(symbols)).collect();
+        }
+        self.screened_for = Some(Arc::clone(symbols));
     }
 
     /// Until `until` records are numbered and stored, but none of them tags. A time that has passed ends the pause.

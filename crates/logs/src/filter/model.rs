@@ -481,6 +481,10 @@ fn agrees_with_a_naive_evaluator_over_the_line() {
         prop_assume!(text.chars().count() <= Filter::MAX_CHARS);
         let (filter, _) = Filter::parse(&text, log_type).unwrap();
         prop_assert_eq!(filter.matches(&record, names.view(), now), expected, "{} on {}", text, line);
+        if let Some(flow) = record.flow() {
+            let admitted = filter.screen(names.view().symbols).admits(log_type, &record, flow);
+            prop_assert!(admitted || !expected, "the screen of {} refuses {}", text, line);
+        }
         let stored = Line::parse(&line).unwrap();
         prop_assert_eq!(filter.matches_line(&stored, now), expected, "{} on stored {}", text, line);
         passed[usize::from(expected)].fetch_add(1, Ordering::Relaxed);
