@@ -60,7 +60,8 @@ pub(crate) fn established(path: &Path, flows: u32, frames: u32, sizes: &[(usize,
     let mut bodies = Vec::new();
     for &(size, weight) in sizes {
         for _ in 0..weight {
-            bodies.push(vec![0_u8; size - UDP_HEADERS]);
+            // Zeros would pass for a question of DNS.
+            bodies.push(vec![0xa5_u8; size - UDP_HEADERS]);
         }
     }
     for number in 0..frames {
@@ -132,7 +133,11 @@ fn tls(number: u32, random: &mut Random) -> Rest {
     let (mut sent, mut received) = (1_u32, 1_u32);
     let mut frames = Vec::new();
     let mut add = |from_client: bool, flags: u8, payload: &[u8]| {
-        let (seq, ack) = if from_client { (&mut sent, &received) } else { (&mut received, &sent) };
+        let (seq, ack) = if from_client {
+            (&mut sent, &received)
+        } else {
+            (&mut received, &sent)
+        };
         let segment = Segment {
             seq: *seq,
             ack: if flags == TcpFlags::SYN.0 { 0 } else { *ack },
@@ -174,7 +179,10 @@ fn dns(number: u32, name: &str) -> [Vec<u8>; 2] {
     answer[2] |= 0x80;
     answer[7] = 1;
     answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 203, 0, 113, 9]);
-    [ethernet_udp(&ends, &query), ethernet_udp(&ends.reversed(), &answer)]
+    [
+        ethernet_udp(&ends, &query),
+        ethernet_udp(&ends.reversed(), &answer),
+    ]
 }
 
 /// A query for the address of a name.

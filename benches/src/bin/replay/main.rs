@@ -62,9 +62,11 @@ impl Lab {
                 made.push((title.to_owned(), path, frames));
             }
         };
-        make("established, 60-byte frames, 10,000 flows", "small.pcap", &|path| {
-            captures::established(path, FLOWS, 3_000_000, &[(60, 1)])
-        });
+        make(
+            "established, 60-byte frames, 10,000 flows",
+            "small.pcap",
+            &|path| captures::established(path, FLOWS, 3_000_000, &[(60, 1)]),
+        );
         make("established, IMIX, 10,000 flows", "imix.pcap", &|path| {
             captures::established(path, FLOWS, 1_500_000, &[(60, 7), (590, 4), (1514, 1)])
         });
@@ -133,7 +135,10 @@ impl Lab {
 /// The seconds that tcpdump takes to look through a capture; `None` where it is not installed.
 fn tcpdump_of(capture: &Path) -> Option<f64> {
     let mut command = Command::new("tcpdump");
-    command.arg("-r").arg(capture).args(["-w", "/dev/null", "udp port 53"]);
+    command
+        .arg("-r")
+        .arg(capture)
+        .args(["-w", "/dev/null", "udp port 53"]);
     seconds_of(&mut command)
 }
 

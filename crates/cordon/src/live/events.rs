@@ -99,3 +99,89 @@ impl Bell {
         self.asleep.store(false, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use logs::{Body, Record, Severity, System};
+    use packet::Timestamp;
+    use policy::{LogSetting, Symbol};
+
+    use super::*;
+
+    const RECORDS: u64 = 200_000;
+    /// One record in so many is shown to match lists.
+    const TELLING_EVERY: u64 = 7;
+
+    fn event(number: u64) -> Event {
+        let body = Body::System(Box::new(System {
+            subtype: "general",
+            severity: Severity::Low,
+            event: "test",
+            opaque: String::new(),
+        }));
+        Event::Record(Record {
+            seqno: number,
+            log_setting: number.is_multiple_of(TELLING_EVERY).then_some(LogSetting(Symbol::EMPTY)),
+            ..Record::unforwarded(Timestamp::ZERO, body)
+        })
+    }
+
+    fn number(event: &Event) -> u64 {
+        match event {
+            Event::Record(record) => record.seqno,
+            Event::Fact(_) => panic!("no fact was pushed"),
+        }
+    }
+
+    /// A worker makes records faster than they are taken: what can tag is seen to, all of it and in order, by whoever
+    /// is at it; of the rest each is stored or counted as lost.
+    #[test]
+    fn a_flood_loses_nothing_that_can_tag() {
+        let queue = EventQueue::new();
+        let done = AtomicBool::new(false);
+        // As the lock of the forwarder: whoever takes events holds it.
+        let told = std::sync::Mutex::new(Vec::new());
+        let (seen_to, stored) = thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                let mut seen_to = 0_u64;
+                for number in 0..RECORDS {
+                    if let Err(event) = queue.push(event(number)) {
+                        let mut told = told.lock().unwrap();
+                        while let Some(earlier) = queue.next_telling() {
+                            told.push(super::tests::number(&earlier));
+                        }
+                        told.push(super::tests::number(&event));
+                        seen_to += 1;
+                    }
+                }
+                done.store(true, Ordering::Release);
+                seen_to
+            });
+            let mut stored = 0_u64;
+            loop {
+                let last = done.load(Ordering::Acquire);
+                // Nobody takes anything until the queues are full, nor while they fill again.
+                if last || queue.lost() > stored {
+                    let mut told = told.lock().unwrap();
+                    while let Some(event) = queue.next_telling() {
+                        told.push(number(&event));
+                    }
+                    while let Some(event) = queue.next_bulk() {
+                        assert_ne!(number(&event) % TELLING_EVERY, 0);
+                        stored += 1;
+                    }
+                }
+                if last && queue.is_empty() {
+                    break;
+                }
+                thread::yield_now();
+            }
+            (worker.join().unwrap(), stored)
+        });
+        let told = told.into_inner().unwrap();
+        let due: Vec<u64> = (0..RECORDS).filter(|number| number.is_multiple_of(TELLING_EVERY)).collect();
+        assert!(told == due, "{} of {} were told ({seen_to} seen to)", told.len(), due.len());
+        assert_eq!(stored + queue.lost(), RECORDS - due.len() as u64);
+        assert!(queue.lost() > 0, "the flood was none");
+    }
+}

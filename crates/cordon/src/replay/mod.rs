@@ -88,9 +88,10 @@ pub(crate) fn replay(rules: &Rules, options: &Options) -> Result<Replayed, Repla
         }
     }
     let mut run = Run::new(rules, options, MergedReader::new(readers))?;
-    let mut tick = Arc::new(Tick::default());
-    while run.reader.next(fresh(&mut tick), &mut faults) {
-        run.tick(&tick)?;
+    // The first turn reads the first batch.
+    run.turn(&mut faults)?;
+    while run.turn(&mut faults)? {
+        run.batch()?;
     }
     let held = run.finish()?;
     let mut summary = run.into_summary(held);
@@ -104,14 +105,6 @@ pub(crate) fn replay(rules: &Rules, options: &Options) -> Result<Replayed, Repla
         0.0
     };
     Ok(Replayed { summary, faults })
-}
-
-/// A tick to fill: the last one where no worker still looks at it.
-fn fresh(tick: &mut Arc<Tick>) -> &mut Tick {
-    if Arc::get_mut(tick).is_none() {
-        *tick = Arc::new(Tick::default());
-    }
-    Arc::make_mut(tick)
 }
 
 /// The state of a replay in progress.
@@ -149,6 +142,7 @@ impl<'a> Run<'a> {
             wire: options.wire,
             checksums: options.checksums,
             seed: SEED,
+            keep_outcomes: options.write.is_some(),
         };
         let per_shard = ShardLimits {
             sessions: limits.sessions.div_ceil(engine::SHARDS),
@@ -169,7 +163,7 @@ impl<'a> Run<'a> {
         let forwarder = Forwarder::new(rules.forwarding.clone(), ForwarderLimits::default());
         Ok(Self {
             rules,
-            reader: TickReader::new(captures),
+            reader: TickReader::new(captures, Crew::batch_frames(options.workers)),
             crew: Crew::new(world, options.workers, per_shard)?,
             store,
             forwarder: match rules.ruleset.address_names() {
@@ -190,29 +184,42 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn tick(&mut self, tick: &Arc<Tick>) -> Result<(), ReplayError> {
+    /// Reads ahead, and goes on to the batch read before; `false` where there was none.
+    fn turn(&mut self, faults: &mut Vec<CaptureError>) -> Result<bool, WorkerLost> {
+        self.crew.turn(|batch| self.reader.next(batch, faults))
+    }
+
+    fn batch(&mut self) -> Result<(), ReplayError> {
+        let ticks = self.crew.batch().ticks.clone();
+        for tick in &ticks {
+            self.tick(tick)?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, tick: &Tick) -> Result<(), ReplayError> {
         self.now = tick.start;
         self.expire()?;
         self.crew.run(tick)?;
-        for frame in &tick.frames {
-            self.summary.bytes += u64::from(frame.original_len);
+        {
+            let batch = self.crew.batch();
+            let frames = batch.frames_of(tick);
+            for frame in frames {
+                self.summary.bytes += u64::from(frame.original_len);
+            }
+            self.progress
+                .add((batch.captured(tick) + 16 * frames.len()) as u64);
+            self.summary.packets += frames.len() as u64;
+            if let Some(last) = frames.last() {
+                self.now = last.now;
+            }
         }
-        let held: u64 = tick
-            .frames
-            .iter()
-            .map(|frame| tick.bytes(frame).len() as u64 + 16)
-            .sum();
-        self.progress.add(held);
-        self.summary.packets += tick.frames.len() as u64;
-        if let Some(last) = tick.frames.last() {
-            self.now = last.now;
-        }
-        for work in self.crew.work() {
+        for mut work in self.crew.works() {
             self.events.extend(work.outputs.drain_events());
         }
         self.forward()?;
         if let Some(capture) = &mut self.capture {
-            capture.tick(tick, self.crew.work())?;
+            capture.tick(&self.crew.batch(), tick, &self.crew.works())?;
         }
         Ok(())
     }
@@ -277,7 +284,7 @@ impl<'a> Run<'a> {
     fn into_summary(mut self, held: u64) -> Summary {
         let counters: Counters = self.crew.counters();
         let summary = &mut self.summary;
-        summary.frames_by_worker.clone_from(&self.crew.frames_by_worker);
+        summary.frames_by_worker = self.crew.frames_by_worker();
         summary.sessions = counters.sessions.into();
         summary.sinkholed = counters.sinkholed;
         summary.frames.forwarded = counters.forwarded;

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::MutexGuard,
 };
 
 use engine::{FragmentNote, Verdict};
@@ -12,7 +13,7 @@ use ports::{CaptureWriter, CapturedFrame, WriteError};
 
 use super::{
     crew::{Outcome, Work},
-    tick::{Tick, TickFrame},
+    tick::{Batch, Tick, TickFrame},
 };
 
 /// Bytes of log lines gathered before they are written.
@@ -87,8 +88,13 @@ impl WrittenCapture {
     }
 
     /// Writes what leaves in one tick, in the order of the frames that caused it.
-    pub(super) fn tick(&mut self, tick: &Tick, work: &[Work]) -> Result<(), OutputError> {
-        for frame in &tick.frames {
+    pub(super) fn tick(
+        &mut self,
+        batch: &Batch,
+        tick: &Tick,
+        work: &[MutexGuard<'_, Work>],
+    ) -> Result<(), OutputError> {
+        for frame in batch.frames_of(tick) {
             self.writer.note_link(frame.link)?;
         }
         let mut outcomes: Vec<&Outcome> = work.iter().flat_map(|work| &work.outcomes).collect();
@@ -97,7 +103,7 @@ impl WrittenCapture {
         emissions.sort_unstable_by_key(|emission| emission.order);
         let mut emissions = emissions.into_iter().peekable();
         for outcome in outcomes {
-            let Some(frame) = tick.frames.get(outcome.index) else {
+            let Some(frame) = batch.frames.get(outcome.index) else {
                 continue;
             };
             while let Some(emission) = emissions.next_if(|emission| emission.order.number <= frame.number) {
@@ -117,7 +123,7 @@ impl WrittenCapture {
                     time: frame.stamp,
                     link: frame.link,
                     original_len: frame.original_len,
-                    bytes: tick.bytes(frame),
+                    bytes: batch.bytes(frame),
                 })?,
                 // Fragments leave as they came, when the last of them is there.
                 Some(datagram) => {

@@ -37,6 +37,10 @@ impl<R: Read> MergedReader<R> {
     /// The next frame; `None` when all files have ended. An error ends only the file it names: call
     /// again for the frames of the others.
     pub fn next_frame(&mut self) -> Result<Option<CapturedFrame<'_>>, CaptureError> {
+        // One file has nothing to be merged with.
+        if let [only] = self.readers.as_mut_slice() {
+            return only.next_frame();
+        }
         while let Some(index) = self.passed.pop() {
             let Some(reader) = self.readers.get_mut(index) else {
                 continue;

@@ -1,75 +1,68 @@
-//! Between two passes: every packet to the worker that owns its shard, in order of the frames.
+//! Between two passes: every packet without an outline to the worker that owns its shard, in order of the frames.
 
-use std::sync::Arc;
+use std::ops::Range;
 
 use engine::{DropReason, FragmentNote, Frame, Placement, ShardId, place};
 use packet::Datagram;
 
 use super::{
-    Crew, Outcome, Tick,
-    parcel::{Errand, Parcel, Placed, What, frame_of},
+    Batch, Loaded, Outcome, PoisonError, Works,
+    parcel::{Errand, Parcel, Placed, frame_of},
 };
 
-impl Crew {
-    /// Hands each packet to the worker that owns its shard. Frames that need no shard of a flow are done here.
-    pub(super) fn distribute(&mut self, tick: &Tick) {
+impl Works<'_> {
+    /// Hands each packet of these frames that has no outline to the worker that owns its shard. Frames that need no
+    /// shard of a flow are done here.
+    pub(super) fn distribute(&mut self, loaded: &Loaded, frames: &Range<usize>) {
         let mut complete = Vec::new();
-        let placed = std::mem::take(&mut self.placed);
-        for (index, placed) in placed.iter().flatten().enumerate() {
-            let shard = match placed {
-                Placed::Outlined(outline) => ShardId::of(outline),
-                Placed::Otherwise(
-                    Placement::Flow(shard, _) | Placement::Fragment(shard) | Placement::Stateless(shard),
-                ) => *shard,
-                Placed::Otherwise(Placement::Refused(_)) => ShardId::FIRST,
-            };
-            let owner = shard.index() % self.worker_count;
-            if let Some(count) = self.frames_by_worker.get_mut(owner) {
-                *count += 1;
-            }
-            match placed {
-                Placed::Outlined(outline) => self.push(Errand {
-                    index,
-                    shard,
-                    what: What::Outlined(*outline),
-                }),
-                Placed::Otherwise(placement) => {
-                    let parcel = Parcel::of_frame(index, self.world.wire);
-                    complete.extend(self.distribute_parsed(tick, parcel, placement));
+        for (_, piece) in loaded.pieces_of(frames) {
+            let piece = piece.read().unwrap_or_else(PoisonError::into_inner);
+            for &index in piece.others.iter().filter(|index| frames.contains(index)) {
+                let Some(Placed::Otherwise(placement)) = piece.placed.get(index % super::PIECE) else {
+                    continue;
+                };
+                let shard = match placement {
+                    Placement::Flow(shard, _) | Placement::Fragment(shard) | Placement::Stateless(shard) => {
+                        *shard
+                    }
+                    Placement::Refused(_) => ShardId::FIRST,
+                };
+                if let Some(owner) = self.owner(shard) {
+                    owner.frames += 1;
                 }
+                let parcel = Parcel::of_frame(index, self.world.wire);
+                complete.extend(self.distribute_parsed(&loaded.batch, parcel, placement));
             }
         }
-        self.placed = placed;
         self.distribute_datagrams(complete);
     }
 
     /// Hands on a frame without an outline. `Some`: it is a fragment and completes its datagram.
     fn distribute_parsed(
         &mut self,
-        tick: &Tick,
+        batch: &Batch,
         parcel: Parcel,
         placement: &Placement,
     ) -> Option<(Parcel, Datagram<FragmentNote>)> {
         match *placement {
-            Placement::Flow(shard, flow) => self.push(Errand::parsed(shard, flow, parcel)),
+            Placement::Flow(shard, flow) => self.push(Errand::new(shard, flow, parcel)),
             Placement::Refused(reason) => self.refuse(reason, 1),
             Placement::Stateless(id) => {
-                let world = Arc::clone(&self.world);
-                let frame = tick.frames.get(parcel.index)?;
-                let packet = world.parse(tick, frame).ok()?;
+                let world = self.world;
+                let frame = batch.frames.get(parcel.index)?;
+                let packet = world.parse(batch, frame).ok()?;
                 let frame_in = frame_of(frame, &parcel, packet);
                 let verdict = self.shard(id)?.stateless(&world.env(), &frame_in);
-                let owner = id.index() % self.worker_count;
-                self.work.get_mut(owner)?.outcomes.push(Outcome {
+                self.owner(id)?.outcomes.push(Outcome {
                     index: parcel.index,
                     verdict,
                     datagram: None,
                 });
             }
             Placement::Fragment(id) => {
-                let world = Arc::clone(&self.world);
-                let frame = tick.frames.get(parcel.index)?;
-                let packet = world.parse(tick, frame).ok()?;
+                let world = self.world;
+                let frame = batch.frames.get(parcel.index)?;
+                let packet = world.parse(batch, frame).ok()?;
                 let frame_in = frame_of(frame, &parcel, packet);
                 let datagram = self.shard(id)?.fragment(frame.now, world.wire, &frame_in)?;
                 return Some((parcel, datagram));
@@ -79,9 +72,9 @@ impl Crew {
     }
 
     /// Hands on what was found inside packets in the last pass; `false` where nothing was.
-    pub(super) fn distribute_insides(&mut self, tick: &Tick) -> bool {
+    pub(super) fn distribute_insides(&mut self, batch: &Batch) -> bool {
         let mut insides: Vec<_> = self
-            .work
+            .all
             .iter_mut()
             .flat_map(|work| work.insides.drain(..))
             .collect();
@@ -92,9 +85,9 @@ impl Crew {
         let mut complete = Vec::new();
         for (parcel, placement) in insides {
             match placement {
-                Placement::Flow(shard, flow) => self.push(Errand::parsed(shard, flow, parcel)),
+                Placement::Flow(shard, flow) => self.push(Errand::new(shard, flow, parcel)),
                 Placement::Fragment(shard) => {
-                    complete.extend(self.fragment_inside(tick, parcel, shard));
+                    complete.extend(self.fragment_inside(batch, parcel, shard));
                 }
                 Placement::Refused(reason) => self.refuse(reason, parcel.frames()),
                 // Only IP is found inside.
@@ -108,18 +101,18 @@ impl Crew {
     /// Takes a fragment that came inside a tunnel. `Some`: it completes its datagram.
     fn fragment_inside(
         &mut self,
-        tick: &Tick,
+        batch: &Batch,
         mut parcel: Parcel,
         shard: ShardId,
     ) -> Option<(Parcel, Datagram<FragmentNote>)> {
-        let world = Arc::clone(&self.world);
-        let frame = tick.frames.get(parcel.index)?;
+        let world = self.world;
+        let frame = batch.frames.get(parcel.index)?;
         let fragments = parcel
             .datagram
             .as_mut()
             .map(|datagram| std::mem::take(&mut datagram.fragments));
         let parts = FragmentNote::frames_of(fragments.unwrap_or_default());
-        let packet = world.packet(tick, frame, &parcel)?;
+        let packet = world.packet(batch, frame, &parcel)?;
         let frame_in = Frame {
             original_bytes: parts
                 .iter()
@@ -153,17 +146,17 @@ impl Crew {
                 ..parcel
             };
             match placed {
-                Ok((shard, flow)) => self.push(Errand::parsed(shard, flow, parcel)),
+                Ok((shard, flow)) => self.push(Errand::new(shard, flow, parcel)),
                 Err(reason) => self.refuse(reason, parcel.frames()),
             }
         }
-        for work in &mut self.work {
+        for work in &mut self.all {
             work.errands.sort_by_key(|errand| errand.index);
         }
     }
 
     fn push(&mut self, errand: Errand) {
-        if let Some(work) = self.work.get_mut(errand.shard.index() % self.worker_count) {
+        if let Some(work) = self.owner(errand.shard) {
             work.errands.push(errand);
         }
     }

@@ -5,10 +5,10 @@ use packet::{Datagram, Outline, Packet, Wire};
 
 use super::TickFrame;
 
-/// One packet of a tick: a frame's own, or one inside it.
+/// One packet of a batch: a frame's own, or one inside it.
 #[derive(Debug)]
 pub(super) struct Parcel {
-    /// The frame's index in its tick; of a datagram, that of the frame that completed it.
+    /// The frame's index in its batch; of a datagram, that of the frame that completed it.
     pub(super) index: usize,
     /// How many packets are around this one.
     pub(super) depth: u8,
@@ -47,27 +47,20 @@ pub(super) enum Placed {
 /// One packet for one shard.
 #[derive(Debug)]
 pub(super) struct Errand {
-    /// The frame's index in its tick.
+    /// The frame's index in its batch.
     pub(super) index: usize,
     pub(super) shard: ShardId,
-    pub(super) what: What,
-}
-
-/// A packet, as far as it is known before it is judged.
-#[derive(Debug)]
-pub(super) enum What {
-    /// A frame's own, not parsed yet.
-    Outlined(Outline),
-    /// Any other.
-    Parsed(FlowRef, Parcel),
+    pub(super) flow: FlowRef,
+    pub(super) parcel: Parcel,
 }
 
 impl Errand {
-    pub(super) fn parsed(shard: ShardId, flow: FlowRef, parcel: Parcel) -> Self {
+    pub(super) fn new(shard: ShardId, flow: FlowRef, parcel: Parcel) -> Self {
         Self {
             index: parcel.index,
             shard,
-            what: What::Parsed(flow, parcel),
+            flow,
+            parcel,
         }
     }
 }
