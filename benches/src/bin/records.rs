@@ -40,14 +40,16 @@ const QUEUE: usize = 1 << 14;
 const MATCH_LISTS: u16 = 16;
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 /// What a worker offers, and for how long.
-const PER_SECOND: u32 = 500_000;
+const RATES: [u32; 3] = [500_000, 1_000_000, 4_000_000];
 const OFFERED: Duration = Duration::from_secs(4);
 
 fn main() {
     let lab = Lab::new();
     let meter = Meter::start();
     lab.steps(&meter);
-    lab.offer();
+    for per_second in RATES {
+        lab.offer(per_second);
+    }
 }
 
 struct Lab {
@@ -149,7 +151,7 @@ impl Lab {
     }
 
     /// A worker offers records at a steady rate; the forwarder and the writer of the log store take what they can.
-    fn offer(&self) {
+    fn offer(&self, per_second: u32) {
         let folder = tempfile::tempdir().expect("a folder");
         let names = Arc::clone(self.store.names());
         let (mut log_store, _) =
@@ -161,7 +163,7 @@ impl Lab {
         let start = Instant::now();
         let full = thread::scope(|scope| {
             let worker = scope.spawn(|| {
-                let full = self.work(&queue, start);
+                let full = self.work(&queue, start, per_second);
                 done.store(true, Ordering::Release);
                 full
             });
@@ -191,22 +193,22 @@ impl Lab {
             after.tags_registered + after.tags_refreshed - before.tags_registered - before.tags_refreshed;
         let records = after.records - before.records - after.tags_registered;
         println!(
-            "\n{PER_SECOND} records/s offered for {} s: {:.0} /s taken; {full} times the queue was full; {} stored, {} not; \
-             {acted} acted, of {} due",
+            "\n{per_second} records/s offered for {} s: {:.0} /s taken, {:.0} /s stored; {full} times the queue was full; \
+             {} not stored; {acted} acted, of {} due",
             OFFERED.as_secs(),
             records as f64 / took.as_secs_f64(),
-            stored.stored,
+            stored.stored as f64 / took.as_secs_f64(),
             stored.not_stored,
-            offered().div_ceil(1000),
+            offered(per_second).div_ceil(1000),
         );
     }
 
     /// Where the queue is full, the worker waits: what can tag is never lost. How often it had to.
-    fn work(&self, queue: &ArrayQueue<Record>, start: Instant) -> u64 {
+    fn work(&self, queue: &ArrayQueue<Record>, start: Instant, per_second: u32) -> u64 {
         let (mut sent, mut full) = (0_u64, 0);
         let mut records = self.records.iter().cycle();
-        while sent < offered() {
-            let due = (start.elapsed().as_secs_f64() * f64::from(PER_SECOND)).min(offered() as f64);
+        while sent < offered(per_second) {
+            let due = (start.elapsed().as_secs_f64() * f64::from(per_second)).min(offered(per_second) as f64);
             while (sent as f64) < due
                 && let Some(record) = records.next()
             {
@@ -224,8 +226,8 @@ impl Lab {
     }
 }
 
-fn offered() -> u64 {
-    u64::from(PER_SECOND) * OFFERED.as_secs()
+fn offered(per_second: u32) -> u64 {
+    u64::from(per_second) * OFFERED.as_secs()
 }
 
 /// Filters as people write them: by reason, application, port, network, bytes.

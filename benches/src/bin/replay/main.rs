@@ -10,6 +10,7 @@
 )]
 
 mod captures;
+mod sinkhole;
 
 use std::{
     fs,
@@ -27,9 +28,19 @@ fn main() {
     let only = std::env::args().nth(1).unwrap_or_default();
     let lab = Lab::new();
     let captures = lab.captures(&only);
-    for (title, path, frames) in &captures {
-        lab.compare(title, path, *frames);
+    for capture in &captures {
+        lab.compare(capture);
     }
+    if "sinkhole".contains(&only) {
+        sinkhole::replies(lab.folder.path());
+    }
+}
+
+struct Capture {
+    title: &'static str,
+    config: &'static str,
+    path: PathBuf,
+    frames: u64,
 }
 
 struct Lab {
@@ -44,8 +55,13 @@ impl Lab {
             .map(|number| format!("c{number}.evil-{}.example", number % 977))
             .collect();
         fs::write(folder.path().join("names.txt"), names.join("\n")).expect("a list");
-        let config = include_str!("replay.toml");
-        fs::write(folder.path().join("cordon.toml"), config).expect("a configuration");
+        let configs = [
+            ("cordon.toml", include_str!("replay.toml")),
+            ("open.toml", include_str!("open.toml")),
+        ];
+        for (name, config) in configs {
+            fs::write(folder.path().join(name), config).expect("a configuration");
+        }
         Self { folder, names }
     }
 
@@ -53,39 +69,49 @@ impl Lab {
         self.folder.path().join(name)
     }
 
-    fn captures(&self, only: &str) -> Vec<(String, PathBuf, u64)> {
+    fn captures(&self, only: &str) -> Vec<Capture> {
         let mut made = Vec::new();
-        let mut make = |title: &str, name: &str, write: &dyn Fn(&Path) -> std::io::Result<u64>| {
-            if title.contains(only) {
-                let path = self.file(name);
-                let frames = write(&path).expect("a capture");
-                made.push((title.to_owned(), path, frames));
+        let mut make = |title, name: &str, config, write: &dyn Fn(&Path) -> std::io::Result<u64>| {
+            let capture = Capture {
+                title,
+                config,
+                path: self.file(name),
+                frames: 0,
+            };
+            if capture.title.contains(only) {
+                let frames = write(&capture.path).expect("a capture");
+                made.push(Capture { frames, ..capture });
             }
         };
-        make(
-            "established, 60-byte frames, 10,000 flows",
-            "small.pcap",
-            &|path| captures::established(path, FLOWS, 3_000_000, &[(60, 1)]),
-        );
-        make("established, IMIX, 10,000 flows", "imix.pcap", &|path| {
+        let small = "established, 60-byte frames, 10,000 flows";
+        make(small, "small.pcap", "open.toml", &|path| {
+            captures::established(path, FLOWS, 3_000_000, &[(60, 1)])
+        });
+        let imix = "established, IMIX, 10,000 flows";
+        make(imix, "imix.pcap", "open.toml", &|path| {
             captures::established(path, FLOWS, 1_500_000, &[(60, 7), (590, 4), (1514, 1)])
         });
-        make(
-            "realistic mix: 5 % DNS, TLS hellos, every session from its first frame to its last",
-            "mix.pcap",
-            &|path| captures::mix(path, 1_500_000, &self.names),
-        );
+        let mix = "realistic mix: 5 % DNS beside a list of 100,000 names, TLS hellos, all sessions whole";
+        make(mix, "mix.pcap", "cordon.toml", &|path| {
+            captures::mix(path, 1_500_000, &self.names)
+        });
         made
     }
 
-    fn compare(&self, title: &str, capture: &Path, frames: u64) {
+    fn compare(&self, capture: &Capture) {
+        let Capture {
+            title,
+            config,
+            path,
+            frames,
+        } = capture;
         let (mut one, mut two, mut tcpdump) = (Vec::new(), Vec::new(), Vec::new());
-        let empty = self.replay(None, 1);
+        let empty = self.replay(config, None, 1);
         for round in 0..=ROUNDS {
             let times = (
-                self.replay(Some(capture), 1),
-                self.replay(Some(capture), 2),
-                tcpdump_of(capture),
+                self.replay(config, Some(path), 1),
+                self.replay(config, Some(path), 2),
+                tcpdump_of(path),
             );
             // The first warms the file up.
             if round > 0 {
@@ -94,7 +120,7 @@ impl Lab {
                 tcpdump.extend(times.2);
             }
         }
-        let rate = |times: &[f64]| frames as f64 / median(times.to_vec()) / 1e6;
+        let rate = |times: &[f64]| *frames as f64 / median(times.to_vec()) / 1e6;
         let ratio = |of: &[f64], to: &[f64]| median(of.iter().zip(to).map(|(of, to)| of / to).collect());
         println!("\n{title}: {frames} frames, `replay --logs`, whole process (median of {ROUNDS})");
         println!(
@@ -116,7 +142,7 @@ impl Lab {
     }
 
     /// The seconds that a replay takes; without a capture, what starting takes.
-    fn replay(&self, capture: Option<&Path>, workers: usize) -> f64 {
+    fn replay(&self, config: &str, capture: Option<&Path>, workers: usize) -> f64 {
         let empty = self.file("empty.pcap");
         if !empty.exists() {
             captures::established(&empty, 1, 0, &[(60, 1)]).expect("a capture");
@@ -124,7 +150,7 @@ impl Lab {
         // Built beside the benchmarks.
         let binary = std::env::current_exe().expect("a place").with_file_name("cordon");
         let mut command = Command::new(binary);
-        command.arg("replay").arg(self.file("cordon.toml"));
+        command.arg("replay").arg(self.file(config));
         command.arg("--pcap").arg(capture.unwrap_or(&empty));
         command.arg("--logs").arg(self.file("logs.jsonl"));
         command.args(["--workers", &workers.to_string()]);

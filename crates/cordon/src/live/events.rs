@@ -121,7 +121,9 @@ mod tests {
         }));
         Event::Record(Record {
             seqno: number,
-            log_setting: number.is_multiple_of(TELLING_EVERY).then_some(LogSetting(Symbol::EMPTY)),
+            log_setting: number
+                .is_multiple_of(TELLING_EVERY)
+                .then_some(LogSetting(Symbol::EMPTY)),
             ..Record::unforwarded(Timestamp::ZERO, body)
         })
     }
@@ -179,8 +181,15 @@ mod tests {
             (worker.join().unwrap(), stored)
         });
         let told = told.into_inner().unwrap();
-        let due: Vec<u64> = (0..RECORDS).filter(|number| number.is_multiple_of(TELLING_EVERY)).collect();
-        assert!(told == due, "{} of {} were told ({seen_to} seen to)", told.len(), due.len());
+        let due: Vec<u64> = (0..RECORDS)
+            .filter(|number| number.is_multiple_of(TELLING_EVERY))
+            .collect();
+        assert!(
+            told == due,
+            "{} of {} were told ({seen_to} seen to)",
+            told.len(),
+            due.len()
+        );
         assert_eq!(stored + queue.lost(), RECORDS - due.len() as u64);
         assert!(queue.lost() > 0, "the flood was none");
     }

@@ -39,7 +39,8 @@ impl<R: Read> MergedReader<R> {
     pub fn next_frame(&mut self) -> Result<Option<CapturedFrame<'_>>, CaptureError> {
         // One file has nothing to be merged with.
         if let [only] = self.readers.as_mut_slice() {
-            return only.next_frame();
+            only.advance()?;
+            return Ok(self.readers.first().and_then(CaptureReader::current));
         }
         while let Some(index) = self.passed.pop() {
             let Some(reader) = self.readers.get_mut(index) else {

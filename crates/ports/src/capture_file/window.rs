@@ -2,8 +2,12 @@
 
 use std::io::{self, Read};
 
-/// How many bytes can be looked at in one piece; also the size of a read.
+/// How many bytes can be looked at in one piece.
 pub(super) const WINDOW: usize = 1 << 20;
+
+/// How many bytes are read at once, where no longer piece is asked for: few enough to be still in a near cache when
+/// they are looked at.
+const READ: usize = 1 << 17;
 
 /// The part of a file that is in memory. Its size never depends on what the file says.
 #[derive(Debug)]
@@ -54,7 +58,12 @@ impl<R: Read> Window<R> {
         self.end = self.end.saturating_sub(self.start);
         self.start = 0;
         while !self.ended && self.end < wanted {
-            let Some(free) = self.buffer.get_mut(self.end..).filter(|free| !free.is_empty()) else {
+            let most = self.end.saturating_add(READ).min(WINDOW);
+            let Some(free) = self
+                .buffer
+                .get_mut(self.end..most)
+                .filter(|free| !free.is_empty())
+            else {
                 break;
             };
             match self.source.read(free) {
