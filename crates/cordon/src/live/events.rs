@@ -128,7 +128,7 @@ mod tests {
         })
     }
 
-    fn number(event: &Event) -> u64 {
+    fn number_of(event: &Event) -> u64 {
         match event {
             Event::Record(record) => record.seqno,
             Event::Fact(_) => panic!("no fact was pushed"),
@@ -150,9 +150,9 @@ mod tests {
                     if let Err(event) = queue.push(event(number)) {
                         let mut told = told.lock().unwrap();
                         while let Some(earlier) = queue.next_telling() {
-                            told.push(super::tests::number(&earlier));
+                            told.push(number_of(&earlier));
                         }
-                        told.push(super::tests::number(&event));
+                        told.push(number_of(&event));
                         seen_to += 1;
                     }
                 }
@@ -166,10 +166,10 @@ mod tests {
                 if last || queue.lost() > stored {
                     let mut told = told.lock().unwrap();
                     while let Some(event) = queue.next_telling() {
-                        told.push(number(&event));
+                        told.push(number_of(&event));
                     }
                     while let Some(event) = queue.next_bulk() {
-                        assert_ne!(number(&event) % TELLING_EVERY, 0);
+                        assert_ne!(number_of(&event) % TELLING_EVERY, 0);
                         stored += 1;
                     }
                 }
