@@ -507,21 +507,19 @@ impl Shared {
             return;
         };
         let (bytes, length) = (batch.bytes(frame), u64::from(frame.original_len));
-        match shard.established(&self.world.env(), frame.now, outline, bytes, length) {
-            Some(verdict) => {
-                if self.world.keep_outcomes {
-                    work.outcomes.push(Outcome {
-                        index,
-                        verdict,
-                        datagram: None,
-                    });
-                }
-            }
-            None => {
-                let parcel = Parcel::of_frame(index, self.world.wire);
-                let errand = Errand::new(id, FlowRef::from(outline), parcel);
-                self.carry_errand(batch, work, errand);
-            }
+        let verdict = shard.established(&self.world.env(), frame.now, outline, bytes, length);
+        let Some(verdict) = verdict else {
+            let parcel = Parcel::of_frame(index, self.world.wire);
+            let errand = Errand::new(id, FlowRef::from(outline), parcel);
+            self.carry_errand(batch, work, errand);
+            return;
+        };
+        if self.world.keep_outcomes {
+            work.outcomes.push(Outcome {
+                index,
+                verdict,
+                datagram: None,
+            });
         }
     }
 
