@@ -127,6 +127,7 @@ impl<J: Clone> Whistle<J> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "helpers are threads")]
 mod tests {
     use std::sync::{Arc, atomic::AtomicU64};
 
