@@ -7,7 +7,12 @@ use inspect::tls::CertificateFault;
 use logs::{Body, ChainStatus, Decryption, ErrorIndex, EscapedText, ProxyType, Record, SessionEndReason};
 use packet::{DomainName, Timestamp};
 
-use crate::{Env, interception::DecryptedBy, records, session::Session};
+use crate::{
+    Env,
+    interception::DecryptedBy,
+    records,
+    session::{Note, Session},
+};
 
 /// TLS in a session was opened.
 pub(crate) fn opened(
@@ -87,8 +92,8 @@ fn record(
 /// The name of the hello. Once requests are read, the session's own is that of the latest request.
 fn asked_for(session: &Session, facts: Option<&Facts>) -> Option<DomainName> {
     match facts {
-        Some(facts) if session.decrypted => facts.sni.as_ref()?.parse().ok(),
-        Some(_) | None => session.server_name.as_deref().copied(),
+        Some(facts) if session.is(Note::Decrypted) => facts.sni.as_ref()?.parse().ok(),
+        Some(_) | None => session.server_name().copied(),
     }
 }
 

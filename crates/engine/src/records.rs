@@ -12,7 +12,7 @@ use policy::{Action, AppId, Decision, DnsAction, Symbol};
 
 use crate::{
     Env,
-    session::{Direction, Session},
+    session::{Direction, Note, Session},
     stages::dns::Listed,
 };
 
@@ -95,10 +95,9 @@ fn traffic(
     session_end_reason: SessionEndReason,
 ) -> Record {
     let policy = env.ruleset.policy();
-    let [sent, received] = session.traffic;
+    let [bytes_sent, bytes_received] = session.bytes();
     let category = session
-        .server_name
-        .as_deref()
+        .server_name()
         .and_then(|name| policy.categorize(name).first())
         .map_or(Symbol::EMPTY, |category| policy.category_name(category));
     Record {
@@ -112,13 +111,13 @@ fn traffic(
             },
             action: session.ruling.action,
             session_end_reason,
-            bytes_sent: sent.bytes,
-            bytes_received: received.bytes,
-            packets: sent.packets.saturating_add(received.packets),
+            bytes_sent,
+            bytes_received,
+            packets: session.packets(),
             start: session.start,
             elapsed: session.last_packet.saturating_since(session.start).as_secs(),
             category,
-            decrypted: session.decrypted,
+            decrypted: session.is(Note::Decrypted),
             repeatcnt: 1,
         }),
         origin: origin(session),
@@ -203,7 +202,7 @@ pub(crate) fn requested(
     let log_setting = log_setting?;
     let mut misc = match request.host {
         Some(host) => host.to_string(),
-        None => session.key.tuple().dst.to_string(),
+        None => session.key().tuple().dst.to_string(),
     };
     misc.push_str(request.path);
     let category = request
@@ -263,9 +262,9 @@ pub(crate) fn source_seen(session: &Session, direction: Direction, ip: IpAddr, m
         (Direction::ServerToClient, Side::Second) => Side::First,
     };
     Fact::SourceSeen {
-        wire: session.key.wire(),
+        wire: session.key().wire(),
         side,
-        vlans: session.key.vlans(),
+        vlans: session.key().vlans(),
         ip,
         mac,
     }
@@ -274,21 +273,21 @@ pub(crate) fn source_seen(session: &Session, direction: Direction, ip: IpAddr, m
 /// Whom a session's client claims to be, and the link-layer address that it has; `None` where there is no link layer.
 pub(crate) fn sender(session: &Session) -> Option<Sender> {
     Some(Sender {
-        wire: session.key.wire(),
+        wire: session.key().wire(),
         side: side(session),
-        vlans: session.key.vlans(),
-        ip: session.key.tuple().src,
-        mac: session.client_mac?,
+        vlans: session.key().vlans(),
+        ip: session.key().tuple().src,
+        mac: session.client_mac()?,
     })
 }
 
 pub(crate) fn flow(env: &Env<'_>, session: &Session) -> FlowFields {
     let policy = env.ruleset.policy();
-    let tuple = session.key.tuple();
+    let tuple = session.key().tuple();
     // The identifier of an echo makes a session; a port it is not.
     let has_ports = !matches!(tuple.protocol, IpProtocol::ICMP | IpProtocol::ICMPV6);
-    let [from, to] = session.zones.names;
-    let [inbound, outbound] = session.interfaces;
+    let [from, to] = session.ruling.zones.names;
+    let [inbound, outbound] = session.ruling.interfaces;
     FlowFields {
         src: tuple.src,
         dst: tuple.dst,
@@ -301,9 +300,9 @@ pub(crate) fn flow(env: &Env<'_>, session: &Session) -> FlowFields {
         inbound_if: policy.interface_name(inbound),
         outbound_if: policy.interface_name(outbound),
         rule: session.ruling.name,
-        sessionid: session.id,
-        src_tags: policy.carried_tags(tuple.src, session.decided.tags.of_client()),
-        dst_tags: policy.carried_tags(tuple.dst, session.decided.tags.of_server()),
+        sessionid: session.id(),
+        src_tags: policy.carried_tags(tuple.src, session.tags().of_client()),
+        dst_tags: policy.carried_tags(tuple.dst, session.tags().of_server()),
     }
 }
 
@@ -325,7 +324,7 @@ fn turned(flow: FlowFields) -> FlowFields {
 }
 
 fn side(session: &Session) -> Side {
-    if session.from_inside {
+    if session.is(Note::FromInside) {
         Side::First
     } else {
         Side::Second
@@ -334,12 +333,12 @@ fn side(session: &Session) -> Side {
 
 pub(crate) fn origin(session: &Session) -> Origin {
     Origin {
-        wire: session.key.wire(),
+        wire: session.key().wire(),
         side: side(session),
-        vlans: session.key.vlans(),
-        src_mac: session.client_mac,
-        taggable_source: session.taggable,
-        unproven_destination: session.server_unproven,
-        server_name: session.server_name.clone(),
+        vlans: session.key().vlans(),
+        src_mac: session.client_mac(),
+        taggable_source: session.is(Note::Taggable),
+        unproven_destination: session.is(Note::ServerUnproven),
+        server_name: session.extra().and_then(|extra| extra.server_name.clone()),
     }
 }

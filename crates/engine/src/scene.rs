@@ -37,13 +37,21 @@ impl Env<'_> {
     /// looked at. Read it before what it is to stand for.
     #[inline]
     pub(crate) fn mark(&self) -> u64 {
-        // Generations are few, and an odd constant with its bits spread puts them far apart: further than tags
-        // can change in the life of a process.
+        self.base().wrapping_add(self.tags.generation())
+    }
+
+    /// How often tags had changed when this mark was made, under the same rules as now.
+    #[inline]
+    pub(crate) fn changes_at(&self, mark: u64) -> u64 {
+        mark.wrapping_sub(self.base())
+    }
+
+    /// Generations are few, and an odd constant with its bits spread puts them far apart: further than tags can change
+    /// in the life of a process.
+    #[inline]
+    fn base(&self) -> u64 {
         const APART: u64 = 0x9e37_79b9_7f4a_7c15;
-        self.ruleset
-            .generation()
-            .wrapping_mul(APART)
-            .wrapping_add(self.tags.generation())
+        self.ruleset.generation().wrapping_mul(APART)
     }
 }
 

@@ -11,8 +11,6 @@ mod listing;
 #[cfg(test)]
 mod model;
 
-use std::time::Duration;
-
 use logs::SessionEndReason;
 use packet::{
     Datagram, FlowTuple, FragmentFault, FragmentLimits, IpProtocol, Network, Packet, Reassembler, Reassembly,
@@ -23,8 +21,8 @@ use policy::{Action, AppId, AppKnowledge, InterfaceId, NonSyn, Policy, WireSpec}
 use crate::{
     Counters, DropReason, Env, FlowRef, FragmentNote, Frame, Ingress, Outputs, Scene, Verdict, records,
     session::{
-        Account, Asks, DeadlineQueue, Direction, Present, Recognition, Ruling, Segment, Session,
-        SessionTable, SlotId, State, Zones,
+        Ages, DeadlineQueue, Direction, Note, Recognition, Rulings, Segment, Session, SessionTable, SlotId,
+        State,
     },
     stages::{admit, admit::Ends, decide, decide::Again, dns, dns_tcp, naming, recognise, refuse, tcp, tls},
 };
@@ -42,15 +40,12 @@ pub struct ShardLimits {
 
 pub use self::listing::SessionState;
 
-/// How often the forwarder hears where the client of a long session is; well below the 300 s after which it
-/// forgets.
-const SOURCE_TOLD_EVERY: Duration = Duration::from_mins(1);
-
 /// The state of one of the [`crate::SHARDS`] parts of all flows.
 #[derive(Debug)]
 pub struct Shard {
     sessions: SessionTable,
-    deadlines: DeadlineQueue,
+    ages: Ages,
+    rulings: Rulings,
     /// What is due in sessions that were taken over.
     timers: DeadlineQueue,
     /// Sessions that are taken over now, and the most there may be.
@@ -69,7 +64,8 @@ impl Shard {
     pub fn new(limits: ShardLimits) -> Self {
         Self {
             sessions: SessionTable::new(limits.sessions),
-            deadlines: DeadlineQueue::default(),
+            ages: Ages::default(),
+            rulings: Rulings::default(),
             timers: DeadlineQueue::default(),
             adopted: 0,
             limits_adopted: limits.adopted,
@@ -234,7 +230,7 @@ impl Shard {
         let over = self
             .sessions
             .get(slot)
-            .is_some_and(|session| session.state == State::Ended);
+            .is_some_and(|session| session.state() == State::Ended);
         if over && let Some(verdict) = self.of_adopted(env, now, frame, (slot, direction), out) {
             return verdict;
         }
@@ -267,13 +263,14 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(slot) else {
             return true;
         };
-        match session.state {
+        match session.state() {
             State::Open | State::Sinkholed => {
-                let (Some(tcp), Some(tracker)) = (tcp, &session.tcp) else {
+                let (Some(tcp), Some(mut tracker)) = (tcp, session.tcp().copied()) else {
                     return false;
                 };
-                let mut tracker = *tracker;
-                if !tcp.flags.syn() || tracker.segment(tcp, direction) != Segment::NewConnection {
+                let mut resync = session.resync();
+                if !tcp.flags.syn() || tracker.segment(tcp, direction, &mut resync) != Segment::NewConnection
+                {
                     return false;
                 }
                 session.ended_by(SessionEndReason::TcpReuse);
@@ -301,7 +298,7 @@ impl Shard {
                     }
                     Again::Unchanged => false,
                     Again::Refused(decision) => {
-                        session.ruling = Ruling::new(env.ruleset.policy(), decision);
+                        session.set_ruling(env.ruleset, decision);
                         false
                     }
                 }
@@ -353,58 +350,33 @@ impl Shard {
         if !decision.action.allows() && crosses_always(&frame.packet) && !spec.protect_link_local {
             return Ok(Verdict::Forward(direction.reversed().pick(ends.interfaces)));
         }
-        let mut session = Session {
-            key,
-            hash: flow.hash,
-            mark,
-            settled_until: Timestamp::ZERO,
-            state: State::Open,
-            asks: Asks::default(),
-            deadline: now,
-            keep: 0,
-            present: Present::Yes,
-            queued: Timestamp::MAX,
-            decided,
-            traffic: Default::default(),
-            last_packet: now,
-            tcp: None,
-            recognition,
-            detector: matches!(app, AppKnowledge::Unknown)
-                .then(|| Box::new(inspect::AppDetector::new(tuple.protocol))),
-            detector_seq: [None; 2],
-            id: frame.first_number,
-            layer: frame.layer(),
-            start: now,
-            ruling: Ruling::new(policy, decision),
-            zones: Zones::new(policy, ends.zones),
-            interfaces: ends.interfaces,
-            end_reason: None,
-            client_mac: if sender_is_client {
-                frame.packet.link().source
-            } else {
-                frame.packet.link().destination
-            },
-            source_told: now,
-            taggable,
-            server_unproven,
-            from_inside: ends.from_inside,
-            carrier: flow.carries && decision.action.allows(),
-            sinkholed_query: false,
-            server_name: None,
-            name_finder: tcp.is_some().then(Box::default),
-            not_dns: false,
-            answered_dns: false,
-            dns_stream: None,
-            interception: None,
-            closed_tls: None,
-            decrypted: false,
-            account: Account::default(),
-        };
-        if tcp.is_some_and(|tcp| tcp.flags.syn()) && decision.action.allows() {
-            session.interception = intercept::candidate(env, &session, frame);
+        let ruling = self
+            .rulings
+            .of_new(env.ruleset, decision, ends.zones, ends.interfaces);
+        let mut session = Session::new(&key, frame.first_number, now, mark, ruling);
+        session.set_decided(decided);
+        session.recognise(recognition);
+        session.set_client_mac(if sender_is_client {
+            frame.packet.link().source
+        } else {
+            frame.packet.link().destination
+        });
+        session.set(Note::Taggable, taggable);
+        session.set(Note::ServerUnproven, server_unproven);
+        session.set(Note::FromInside, ends.from_inside);
+        session.set(Note::Carrier, flow.carries && decision.action.allows());
+        let looks = matches!(app, AppKnowledge::Unknown);
+        if looks || tcp.is_some() || frame.layer() > 0 {
+            let extra = session.extra_mut();
+            extra.layer = frame.layer();
+            extra.detector = looks.then(|| Box::new(inspect::AppDetector::new(tuple.protocol)));
+            extra.name_finder = tcp.is_some().then(Box::default);
         }
-        let carrier = session.carrier;
-        let slot = self.insert(env, now, session, out)?;
+        if tcp.is_some_and(|tcp| tcp.flags.syn()) && decision.action.allows() {
+            session.set_interception(intercept::candidate(env, &session, frame));
+        }
+        let carrier = session.is(Note::Carrier);
+        let slot = self.insert(env, now, flow.hash, session, out)?;
         if !carrier {
             self.counters.sessions.add(tuple.protocol);
         }
@@ -429,7 +401,7 @@ impl Shard {
         };
         session.count(direction, frame.original_bytes, now);
         out.record(records::refused_at_once(env, now, session));
-        self.discard(env, now, slot);
+        self.discard(now, slot);
         Ok(self.turn_away(frame, slot, direction, out))
     }
 
@@ -446,7 +418,6 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(slot) else {
             return;
         };
-        session.account.first_rule = session.ruling.name;
         self.counters.rules.security.hit(session.ruling.name, now);
         // What a tunnel's inside claims about addresses is no fact of the link.
         if let (Some(mac), Some(ip), None) = (
@@ -461,14 +432,14 @@ impl Shard {
         }
         let policy = env.ruleset.policy();
         let rule = policy.rule(session.ruling.rule);
-        if rule.log_start && !session.carrier {
+        if rule.log_start && !session.is(Note::Carrier) {
             out.record(records::start(env, now, session));
         }
-        if session.from_inside
+        if session.is(Note::FromInside)
             && let Some(profile) = rule.spyware
         {
             let profile = policy.spyware(profile);
-            if profile.sinkhole.contains(session.key.tuple().dst) {
+            if profile.sinkhole.contains(session.key().tuple().dst) {
                 out.record(records::toward_sinkhole(env, now, session));
             }
         }
@@ -485,8 +456,8 @@ impl Shard {
         out: &mut Outputs,
     ) -> Option<Result<Verdict, DropReason>> {
         let session = self.sessions.get_mut(slot)?;
-        if session.state == State::Discard {
-            self.touch(env, now, slot);
+        if session.state() == State::Discard {
+            self.touch(now, slot);
             return Some(Ok(self.turn_away(frame, slot, direction, out)));
         }
         if decide::is_current(session, env, now) {
@@ -496,7 +467,7 @@ impl Shard {
         match decide::again(session, env, now, false) {
             Again::Unchanged | Again::Allowed => None,
             Again::Refused(decision) => {
-                session.ruling = Ruling::new(env.ruleset.policy(), decision);
+                session.set_ruling(env.ruleset, decision);
                 session.ended_by(SessionEndReason::PolicyDeny);
                 session.count(direction, frame.original_bytes, now);
                 session.carries_traffic(&mut self.counters.sessions);
@@ -517,7 +488,7 @@ impl Shard {
         out: &mut Outputs,
     ) -> Verdict {
         let answered = self.cut_adopted(env, now, slot, out);
-        self.discard(env, now, slot);
+        self.discard(now, slot);
         if answered {
             Verdict::Answered
         } else {
@@ -542,7 +513,7 @@ impl Shard {
             return Err(DropReason::NoZone);
         };
         // Under a rule that may open it, a session carries no data before its handshake is done.
-        let watched = session.interception.is_some();
+        let watched = session.interception().is_some();
         let (transport, early) = if watched {
             intercept::without_early_data(ip.transport)
         } else {
@@ -557,9 +528,10 @@ impl Shard {
                 None
             }
         };
+        let ages = judged.and_then(|judged| judged.shortens(session));
         session.count(direction, frame.original_bytes, now);
         tell_source(now, session, &frame.packet, direction, out);
-        if session.carrier && !carries {
+        if session.is(Note::Carrier) && !carries {
             begin_traffic(env, now, session, &mut self.counters, out);
         }
 
@@ -587,24 +559,24 @@ impl Shard {
         }
         naming::packet(&mut scene, &mut self.asked, session, &transport);
         let learnt = recognise::payload(session, env, &transport, direction);
-        if verdict.is_none() && session.state == State::Open {
+        if verdict.is_none() && session.state() == State::Open {
             let asks =
                 (learnt.app && session.ruling.provisional) || (learnt.name && session.ruling.name_matters);
             if asks && let Again::Refused(decision) = decide::again(session, env, now, true) {
-                session.ruling = Ruling::new(env.ruleset.policy(), decision);
+                session.set_ruling(env.ruleset, decision);
                 session.ended_by(SessionEndReason::PolicyDeny);
                 session.carries_traffic(&mut self.counters.sessions);
                 out.record(records::refused_later(env, now, session));
-                self.discard(env, now, slot);
+                self.discard(now, slot);
                 return Ok(self.turn_away(frame, slot, direction, out));
             }
         }
         if watched
             && verdict.is_none()
-            && session.state == State::Open
+            && session.state() == State::Open
             && let Some(verdict) = self.intercept(env, now, frame, (slot, direction), out)
         {
-            self.touch(env, now, slot);
+            self.touch(now, slot);
             return verdict;
         }
         if let Some(refused) = self.closed_tls(env, now, frame, (slot, direction), out) {
@@ -614,20 +586,21 @@ impl Shard {
             return Err(DropReason::SessionTableFull);
         };
         let egress = session.egress(direction);
-        let state = session.state;
+        let state = session.state();
         let forwarded = verdict.is_none() && state == State::Open;
         if forwarded && carries {
             session.hand_over(direction, frame.original_bytes);
         } else {
             session.carries_traffic(&mut self.counters.sessions);
         }
-        if forwarded || session.tcp.is_none() {
-            session.tcp = judged.map(|judged| judged.tracker);
+        if let Some(judged) = judged
+            && (forwarded || session.tcp().is_none())
+        {
+            session.set_tcp(judged.tracker, judged.resync);
         }
-        if judged.is_some_and(|judged| judged.unverified_reset) {
-            self.shorten(env, now, slot);
-        } else {
-            self.touch(env, now, slot);
+        match ages {
+            Some(before) => self.shorten(env, now, slot, before),
+            None => self.touch(now, slot),
         }
         self.settle(env, slot);
         match (verdict, state) {
@@ -651,12 +624,12 @@ impl Shard {
     ) -> Option<Verdict> {
         let tcp = tcp_of(&frame.packet)?;
         let session = self.sessions.get_mut(slot)?;
-        let closed = session.state == State::Open && !session.is_watched();
+        let closed = session.state() == State::Open && !session.is_watched();
         if !closed || !tls::segment(env, now, session, &tcp, direction, &mut self.counters) {
             return None;
         }
         session.ended_by(SessionEndReason::DecryptCertValidation);
-        session.ruling.action = Action::ResetBoth;
+        session.set_action(Action::ResetBoth);
         if let Some(record) = tls::ended(env, now, session) {
             out.record(record);
         }
@@ -672,14 +645,12 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(slot) else {
             return Verdict::Drop(DropReason::PolicyDeny);
         };
-        match session.state {
+        match session.state() {
             State::Open if session.is_adopted() => self.icmp_of_adopted(slot, quoted, &frame.packet, now),
             State::Open => {
                 let direction = quoted.reversed();
-                let last = session.last_packet;
-                session.count(direction, frame.original_bytes, now);
+                session.count_aside(direction, frame.original_bytes);
                 session.carries_traffic(&mut self.counters.sessions);
-                session.last_packet = last;
                 Verdict::Forward(session.egress(direction))
             }
             State::Sinkholed => Verdict::Drop(DropReason::SinkholedSession),
@@ -750,11 +721,10 @@ fn tell_source(
     direction: Direction,
     out: &mut Outputs,
 ) {
-    let due = now.saturating_since(session.source_told) >= SOURCE_TOLD_EVERY;
-    if !due || direction == Direction::ServerToClient {
+    if !session.source_is_due(now) || direction == Direction::ServerToClient {
         return;
     }
-    session.source_told = now;
+    session.source_told(now);
     if let (Some(mac), Some(ip), None) = (packet.link().source, packet.ip(), packet.tunnel()) {
         out.fact(records::source_seen(session, direction, ip.src, mac));
     }

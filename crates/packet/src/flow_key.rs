@@ -146,6 +146,119 @@ impl FlowKey {
     }
 }
 
+/// What most flows need of their [`FlowKey`], in the least room; the rest, where there is any, is a [`FarKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NearKey {
+    /// The low 32 bits of the source address, then those of the destination's above them.
+    pub ends: u64,
+    /// The source port, and the destination's above it.
+    pub ports: u32,
+    /// VLANs, and whether a [`FarKey`] belongs to it. The bits of [`NearKey::SPARE`] are zero.
+    pub place: u32,
+    /// The wire.
+    pub wire: Wire,
+    /// The protocol.
+    pub protocol: IpProtocol,
+}
+
+/// What a flow's key has beside its [`NearKey`], over IPv6 or in a tunnel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FarKey {
+    /// The upper 96 bits of source and destination, in three parts each.
+    high: [[u32; 3]; 2],
+    tunnel: TunnelId,
+}
+
+impl NearKey {
+    /// Bits of `place` that no key uses: whoever keeps one may have bits of their own there.
+    pub const SPARE: u32 = 0x7000_4000;
+    const V6: u32 = 0x1000;
+    const TUNNEL: u32 = 0x2000;
+
+    /// The near key of packets in the other direction.
+    #[inline]
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Self {
+            ends: self.ends.rotate_left(32),
+            ports: self.ports.rotate_left(16),
+            ..self
+        }
+    }
+
+    /// Whether the flow has a [`FarKey`] as well.
+    #[inline]
+    pub fn is_partial(self) -> bool {
+        self.place & (Self::V6 | Self::TUNNEL) != 0
+    }
+}
+
+impl FlowKey {
+    /// The part that most flows need.
+    #[inline]
+    pub fn near(&self) -> NearKey {
+        let low = |address: u128| low_half(address) & u64::from(u32::MAX);
+        let [sport, dport] = self.ports;
+        let mut place = self.vlans.to_bits();
+        if self.v6 {
+            place |= NearKey::V6;
+        }
+        if self.tunnel != TunnelId::NONE {
+            place |= NearKey::TUNNEL;
+        }
+        NearKey {
+            ends: low(self.src) | (low(self.dst) << 32),
+            ports: u32::from(sport) | (u32::from(dport) << 16),
+            place,
+            wire: self.wire,
+            protocol: self.protocol,
+        }
+    }
+
+    /// The rest; `None` where there is none.
+    pub fn far(&self) -> Option<FarKey> {
+        let far = FarKey {
+            high: [self.src, self.dst].map(|address| [32, 64, 96].map(|shift| part(address, shift))),
+            tunnel: self.tunnel,
+        };
+        self.near().is_partial().then_some(far)
+    }
+
+    /// The key of which these are the parts.
+    pub fn from_parts(near: NearKey, far: Option<&FarKey>) -> Self {
+        let far = far.copied().unwrap_or_default();
+        let ends = u128::from(near.ends);
+        let address = |shift: u32, [a, b, c]: [u32; 3]| {
+            u128::from(part(ends, shift))
+                | (u128::from(a) << 32)
+                | (u128::from(b) << 64)
+                | (u128::from(c) << 96)
+        };
+        let [src, dst] = far.high;
+        let [low, high, ..] = near.ports.to_le_bytes().map(u16::from);
+        let [.., d_low, d_high] = near.ports.to_le_bytes().map(u16::from);
+        Self {
+            src: address(0, src),
+            dst: address(32, dst),
+            ports: [low | (high << 8), d_low | (d_high << 8)],
+            vlans: VlanTags::from_bits(near.place),
+            tunnel: far.tunnel,
+            wire: near.wire,
+            protocol: near.protocol,
+            v6: near.place & NearKey::V6 != 0,
+        }
+    }
+}
+
+/// The 32 bits of an address from bit `shift` on.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low bits are what is asked for"
+)]
+fn part(address: u128, shift: u32) -> u32 {
+    (address >> shift) as u32
+}
+
 /// An odd constant with bits spread evenly (the golden ratio's).
 pub(crate) const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -188,4 +301,52 @@ fn address(bits: u128, v6: bool) -> IpAddr {
     }
     // An IPv4 key never holds more than 32 bits.
     IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or(u32::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key() -> impl Strategy<Value = FlowKey> {
+        let vlans = prop_oneof![
+            Just(VlanTags::NONE),
+            any::<u16>().prop_map(VlanTags::single),
+            any::<(u16, u16)>().prop_map(|(outer, inner)| VlanTags::double(outer, inner)),
+        ];
+        let tunnel = prop_oneof![Just(TunnelId::NONE), any::<u32>().prop_map(TunnelId::from_bits)];
+        let rest = (any::<[u16; 2]>(), any::<u16>(), any::<u8>());
+        (any::<(bool, u128, u128)>(), vlans, tunnel, rest).prop_map(
+            |((v6, src, dst), vlans, tunnel, (ports, wire, protocol))| {
+                let [src, dst] = [src, dst].map(|bits| if v6 { bits } else { bits >> 96 });
+                FlowKey {
+                    src,
+                    dst,
+                    ports,
+                    vlans,
+                    tunnel,
+                    wire: Wire(wire),
+                    protocol: IpProtocol(protocol),
+                    v6,
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_of_a_key_make_it_up(key in key()) {
+            let (near, far) = (key.near(), key.far());
+            prop_assert_eq!(near.place & NearKey::SPARE, 0);
+            prop_assert_eq!(far.is_some(), near.is_partial());
+            prop_assert_eq!(FlowKey::from_parts(near, far.as_ref()), key);
+            prop_assert_eq!(key.reversed().near(), near.reversed());
+        }
+
+        #[test]
+        fn keys_of_different_flows_have_different_parts(a in key(), b in key()) {
+            prop_assert_eq!((a.near(), a.far()) == (b.near(), b.far()), a == b);
+        }
+    }
 }

@@ -23,7 +23,7 @@ mod time;
 mod tunnel;
 
 pub use domain_name::{DomainName, InvalidName};
-pub use flow_key::{FlowKey, FlowTuple};
+pub use flow_key::{FarKey, FlowKey, FlowTuple, NearKey};
 pub use link::{LinkType, MacAddr, VlanTags, Wire};
 pub use malformed::Malformed;
 pub use outline::Outline;

@@ -93,8 +93,14 @@ impl VlanTags {
         u16::try_from(half & Self::ID).ok()
     }
 
-    /// The bits, for hashing.
+    /// The bits, for hashing and keeping; those of `0x7000_7000` are never set.
     pub fn to_bits(self) -> u32 {
         self.0
+    }
+
+    /// From bits as [`VlanTags::to_bits`] gives them; others are not looked at.
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        const MEANT: u32 = VlanTags::PRESENT | VlanTags::ID;
+        Self(bits & (MEANT | (MEANT << 16)))
     }
 }

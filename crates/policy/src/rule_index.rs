@@ -25,6 +25,10 @@ use crate::service_index::Services;
 use crate::{AppId, AppKnowledge, PortSet, RuleType, TagFilter, ZoneId};
 use side::{Named, Side, SideDraft};
 
+/// Few addresses stand in more rules than that.
+const MOSTLY: usize = 32;
+const _: () = assert!(RuleSets::LONGEST.is_power_of_two());
+
 /// An index over the criteria of a rule base.
 #[derive(Clone, Debug)]
 pub(crate) struct RuleIndex {
@@ -176,10 +180,12 @@ impl RuleIndex {
         };
         // Both sides are asked for their lengths before either list is read, so that memory is asked for both at once.
         let lengths = [self.source.len(&src), self.destination.len(&dst)];
-        if lengths.into_iter().max() <= Some(RuleSets::LONGEST) {
-            self.visit_lists(facts, &columns, [&src, &dst], visit)
-        } else {
-            self.visit_blocks(&columns, [&src, &dst], visit)
+        match lengths.into_iter().max() {
+            Some(0..=MOSTLY) => self.visit_lists::<MOSTLY, B>(facts, &columns, [&src, &dst], visit),
+            Some(0..=RuleSets::LONGEST) => {
+                self.visit_lists::<{ RuleSets::LONGEST }, B>(facts, &columns, [&src, &dst], visit)
+            }
+            Some(_) | None => self.visit_blocks(&columns, [&src, &dst], visit),
         }
     }
 

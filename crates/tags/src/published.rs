@@ -206,7 +206,6 @@ impl Published {
             Addresses::Host(address) => self.stamps.bump_host(self.hosts.hash(address)),
             Addresses::Prefix(_) | Addresses::Range(_) => self.stamps.bump_networks(),
         }
-        self.stamps.bump_changes();
     }
 
     /// Marks that a deadline moved later.

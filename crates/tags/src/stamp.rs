@@ -2,17 +2,27 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// A mark of what an address carries. While an address's stamp stays the same, no tag was added to
-/// it or taken off it, nor to or off a prefix or range around it; at most deadlines moved later.
+/// When what an address carries has last changed, counted in changes of the whole store. While an address's stamp
+/// stays the same, no tag was added to it or taken off it, nor to or off a prefix or range around it; at most deadlines
+/// moved later.
 ///
-/// Read the stamp *before* the lookup whose answer it marks. The answer then holds while the stamp
-/// stays the same and the time that the lookup returned has not come.
+/// Read the stamp, or the store's generation, *before* the lookup whose answer it marks. The answer then holds while
+/// the stamp stays the same, or is none after that generation, and the time that the lookup returned has not come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stamp(u64);
 
-/// Counters that a writer moves after it has published a change, and a reader reads before it looks.
+impl Stamp {
+    /// Whether there was a change after the store's generation was read as `generation`.
+    #[inline]
+    pub fn is_after(self, generation: u64) -> bool {
+        self.0 > generation
+    }
+}
+
+/// Marks that a writer moves after it has published a change, and a reader reads before it looks: the number of the
+/// latest change. There is one writer at a time.
 ///
-/// Addresses share a few thousand counters by hash: a change of one makes some strangers look again,
+/// Addresses share a few thousand marks by hash: a change of one makes some strangers look again,
 /// once. Prefixes and ranges share one, for each can be around any address.
 pub(crate) struct Stamps {
     hosts: Box<[AtomicU64]>,
@@ -38,33 +48,42 @@ impl Stamps {
 
     /// The stamp of the address with this hash.
     ///
-    /// Both counters only grow, so that their sums are equal only where both are. Acquire pairs with
-    /// the release of the bumps: who sees a bump sees what was published before it.
+    /// Acquire pairs with the release of the bumps: who sees a bump sees what was published before it.
     pub(crate) fn read(&self, hash: u64) -> Stamp {
         let host = self
             .stripe(hash)
             .map_or(0, |stripe| stripe.load(Ordering::Acquire));
-        Stamp(host.wrapping_add(self.networks.0.load(Ordering::Acquire)))
+        Stamp(host.max(self.networks.0.load(Ordering::Acquire)))
     }
 
     /// After a change of the host with this hash was published.
     pub(crate) fn bump_host(&self, hash: u64) {
         if let Some(stripe) = self.stripe(hash) {
-            stripe.fetch_add(1, Ordering::Release);
+            self.bump(stripe);
         }
     }
 
     /// After a change of a prefix or range was published.
     pub(crate) fn bump_networks(&self) {
-        self.networks.0.fetch_add(1, Ordering::Release);
+        self.bump(&self.networks.0);
     }
 
-    /// After any change, moved deadlines included.
+    /// The address's mark moves before the count of changes does: who reads the new count reads the change as well,
+    /// and to all others the mark lies ahead.
+    fn bump(&self, mark: &AtomicU64) {
+        mark.store(
+            self.changes.0.load(Ordering::Relaxed).wrapping_add(1),
+            Ordering::Release,
+        );
+        self.bump_changes();
+    }
+
+    /// After a deadline has moved: no change to any address.
     pub(crate) fn bump_changes(&self) {
         self.changes.0.fetch_add(1, Ordering::Release);
     }
 
-    /// How often [`Stamps::bump_changes`] was called.
+    /// How many changes there were of any kind.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.0.load(Ordering::Acquire)
     }

@@ -69,17 +69,20 @@ impl Lab {
         tags.iter().collect()
     }
 
-    /// As a session does: the stamp before the tags.
-    fn decide(&self, address: &str) -> (Stamp, Vec<TagId>) {
-        (
+    /// As a session does: the generation, or the stamp, before the tags.
+    fn decide(&self, address: &str) -> ((u64, Stamp), Vec<TagId>) {
+        let before = (
+            self.store.generation(),
             self.store.stamp(address.parse().unwrap()),
-            self.lookup(0, address),
-        )
+        );
+        (before, self.lookup(0, address))
     }
 
-    /// Whether a session that remembers `decided` would look again, or need not.
-    fn is_up_to_date(&self, address: &str, decided: &(Stamp, Vec<TagId>)) -> bool {
-        self.store.stamp(address.parse().unwrap()) != decided.0 || self.lookup(0, address) == decided.1
+    /// Whether a session that remembers `decided` would look again, or need not: by either.
+    fn is_up_to_date(&self, address: &str, decided: &((u64, Stamp), Vec<TagId>)) -> bool {
+        let ((generation, stamp), tags) = decided;
+        let now = self.store.stamp(address.parse().unwrap());
+        (now != *stamp && now.is_after(*generation)) || self.lookup(0, address) == *tags
     }
 }
 

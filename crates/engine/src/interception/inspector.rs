@@ -13,7 +13,7 @@ use policy::{Decision, DnsAction, SpywareProfile};
 use crate::{
     Counters, Env, Outputs,
     records::{self, Requested, Threat},
-    session::{Direction, Recognition, Session},
+    session::{Direction, Note, Recognition, Session},
     stages::{
         decide::{self, Again},
         dns as names, naming,
@@ -95,7 +95,7 @@ impl<'a> Inspector<'a> {
         if self.inside.settled {
             return Ruling::Allow;
         }
-        let tuple = self.bench.session.key.tuple();
+        let tuple = self.bench.session.key().tuple();
         let ports = Ports {
             client: tuple.sport,
             server: tuple.dport,
@@ -116,7 +116,7 @@ impl<'a> Inspector<'a> {
 
 impl Tap for Inspector<'_> {
     fn opened(&mut self, facts: &Facts) {
-        self.bench.session.decrypted = true;
+        self.bench.session.set(Note::Decrypted, true);
         let version = match facts.alpn.as_deref() {
             Some(b"h2") => HttpVersion::Http2,
             Some(b"http/1.1") => HttpVersion::Http1,
@@ -163,7 +163,8 @@ impl Tap for Inspector<'_> {
 impl Bench<'_> {
     /// The application inside is known.
     fn is(&mut self, application: Application) -> Ruling {
-        self.session.recognition = Recognition::Settled(self.env.ruleset.app(application));
+        self.session
+            .recognise(Recognition::Settled(self.env.ruleset.app(application)));
         self.decide()
     }
 
@@ -194,7 +195,7 @@ impl Bench<'_> {
     fn note(&mut self, listed: &names::Listed, seen: Direction) {
         if listed.action == DnsAction::Sinkhole {
             self.counters.sinkholed += 1;
-            self.session.sinkholed_query = true;
+            self.session.set(Note::SinkholedQuery, true);
         }
         let threat = Threat {
             listed,
@@ -218,8 +219,8 @@ impl Judge for Bench<'_> {
                 ..
             } => {
                 let ruling = match host {
-                    Some(host) if self.session.server_name.as_deref() != Some(host) => {
-                        self.session.server_name = Some(Box::new(*host));
+                    Some(host) if self.session.server_name() != Some(host) => {
+                        self.session.extra_mut().server_name = Some(Box::new(*host));
                         self.decide()
                     }
                     Some(_) | None => Ruling::Allow,

@@ -15,7 +15,7 @@ use policy::{Decision, DecryptionDecision};
 use super::{Adopted, DecryptedBy, Inspector, terms, toward};
 use crate::{
     Counters, Decrypting, Env, Outputs, decryption_records, records,
-    session::{Direction, Session, State},
+    session::{Direction, Note, Session, State},
     stages::tls,
 };
 
@@ -44,7 +44,7 @@ pub(crate) fn open(
         .profile
         .filter(|_| profile.is_some_and(|profile| profile.local_exclusion_cache))
         .map(|id| (id, env.ruleset.generation()));
-    let server = adopted.asked.unwrap_or(session.key.tuple().dst);
+    let server = adopted.asked.unwrap_or(session.key().tuple().dst);
     adopted.flow.decrypt(now, proxy, terms(profile), server);
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn tell(
     adopted: &mut Adopted,
     out: &mut Outputs,
 ) {
-    if session.decrypted && !adopted.told_open {
+    if session.is(Note::Decrypted) && !adopted.told_open {
         adopted.told_open = true;
         if let Some(rule) = adopted.rule
             && let Some(facts) = adopted.flow.facts()
@@ -116,7 +116,7 @@ pub(crate) fn tell(
     let Some(ending) = adopted.flow.ending() else {
         return;
     };
-    if session.state != State::Open {
+    if session.state() != State::Open {
         return;
     }
     session.ended_by(reason(ending));
@@ -148,7 +148,7 @@ fn certified_name(env: &Env<'_>, now: Timestamp, session: &Session, adopted: &Ad
     let shown =
         adopted.direct && facts.server.is_some() && facts.chain == ChainStatus::Trusted && facts.name_matches;
     let name: DomainName = facts.sni.as_ref().filter(|_| shown)?.parse().ok()?;
-    let address = session.key.tuple().dst;
+    let address = session.key().tuple().dst;
     let proof = NameProof::Certificate;
     env.ruleset
         .wants_name(now, address, &name, proof)

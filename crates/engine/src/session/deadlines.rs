@@ -1,9 +1,7 @@
-//! When sessions age: an ordered queue of deadlines that packets need not touch.
+//! What is due in sessions that were taken over: an ordered queue of their timers.
 //!
-//! A packet that keeps its session alive only writes the new deadline into the session. The queue
-//! finds out when the old one comes up, and queues the session again. So a session has one live
-//! entry, and the queue costs nothing per packet. What sessions that are gone leave behind is forgotten
-//! before it outnumbers them.
+//! A timer that moves later is found out when its entry comes up, and is queued again; one that moves earlier has a
+//! further entry. What is left behind is forgotten before it outnumbers the sessions.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -19,7 +17,7 @@ pub(crate) struct Due {
     pub(crate) slot: SlotId,
 }
 
-/// The deadlines of one shard's sessions.
+/// The timers of one shard's sessions.
 #[derive(Debug, Default)]
 pub(crate) struct DeadlineQueue {
     heap: BinaryHeap<Reverse<Due>>,
@@ -38,14 +36,8 @@ impl DeadlineQueue {
         }
     }
 
-    /// Entries, whether still true or not.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.heap.len()
-    }
-
     /// The most entries there can be beside this many sessions.
-    pub(crate) fn bound(sessions: usize) -> usize {
+    fn bound(sessions: usize) -> usize {
         sessions.saturating_mul(2).saturating_add(64)
     }
 
@@ -54,15 +46,11 @@ impl DeadlineQueue {
         self.heap.peek().map(|Reverse(due)| due)
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Due> {
-        self.heap.pop().map(|Reverse(due)| due)
-    }
-
     /// Takes the earliest entry where it is due at `now`.
     pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Due> {
         if self.peek()?.at > now {
             return None;
         }
-        self.pop()
+        self.heap.pop().map(|Reverse(due)| due)
     }
 }

@@ -18,7 +18,7 @@ impl Entry {
     }
 
     /// The low half of the hash: the high bits chose the shard.
-    fn tag(self) -> u32 {
+    pub(super) fn tag(self) -> u32 {
         (self.0 >> 32) as u32
     }
 

@@ -13,7 +13,7 @@ use super::{
 
 /// Where a session lies in its shard's slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SlotId(u32);
+pub(crate) struct SlotId(pub(super) u32);
 
 /// No slot is free; the caller decides who has to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +24,22 @@ pub(crate) struct TableFull;
 pub(crate) struct SessionTable {
     index: Index,
     slots: Vec<Option<Session>>,
+    /// Of each slot's session the part of its flow's hash that the index knows it by.
+    hashes: Vec<u32>,
     free: Vec<SlotId>,
     capacity: usize,
 }
 
 impl SessionTable {
     pub(crate) fn new(capacity: usize) -> Self {
-        let mut slots = Vec::new();
+        let (mut slots, mut hashes) = (Vec::new(), Vec::new());
         // Where the system will not promise so much, the slab grows as it needs.
         drop(slots.try_reserve_exact(capacity));
+        drop(hashes.try_reserve_exact(capacity));
         Self {
             index: Index::new(),
             slots,
+            hashes,
             free: Vec::new(),
             capacity,
         }
@@ -81,26 +85,29 @@ impl SessionTable {
     }
 
     /// Adds a session under its key. The caller has made sure that the key is not in the table.
-    pub(crate) fn insert(&mut self, session: Session) -> Result<SlotId, TableFull> {
+    pub(crate) fn insert(&mut self, hash: u64, session: Session) -> Result<SlotId, TableFull> {
         if self.is_full() {
             return Err(TableFull);
         }
-        let hash = session.hash;
+        let entry = |slot: SlotId| Entry::new(hash, slot.0);
         let slot = if let Some(slot) = self.free.pop() {
             *self.slots.get_mut(slot.0 as usize).ok_or(TableFull)? = Some(session);
+            *self.hashes.get_mut(slot.0 as usize).ok_or(TableFull)? = entry(slot).tag();
             slot
         } else {
             let slot = SlotId(u32::try_from(self.slots.len()).map_err(|_| TableFull)?);
             self.slots.push(Some(session));
+            self.hashes.push(entry(slot).tag());
             slot
         };
-        self.index.insert(Entry::new(hash, slot.0));
+        self.index.insert(entry(slot));
         Ok(slot)
     }
 
     pub(crate) fn remove(&mut self, slot: SlotId) -> Option<Session> {
         let session = self.slots.get_mut(slot.0 as usize)?.take()?;
-        self.index.remove(Entry::new(session.hash, slot.0));
+        let hash = self.hashes.get(slot.0 as usize).copied()?;
+        self.index.remove(Entry::new(hash.into(), slot.0));
         self.free.push(slot);
         Some(session)
     }

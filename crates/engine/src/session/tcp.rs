@@ -10,9 +10,10 @@ use super::Direction;
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum TcpState {
     /// A SYN was seen, nothing came back.
-    Opening,
+    Opening = 1,
     /// SYN and SYN-ACK were seen.
     Handshake,
     /// The handshake is complete, or the session was first seen in its middle.
@@ -45,32 +46,88 @@ pub(crate) enum Segment {
 /// One side's half of the sequence space.
 #[derive(Clone, Copy, Debug, Default)]
 struct Half {
-    /// Whether a packet of this side was seen.
-    seen: bool,
     /// One past the highest sequence number this side has sent.
     end: u32,
     /// One past the highest sequence number the other side allows it to send.
     limit: u32,
-    /// The largest window it has offered, in bytes.
-    window: u32,
-    /// The highest acknowledgement it has sent; what it expects next.
-    acked: Option<u32>,
-    /// Shift of its window field; `None` while unknown.
-    scale: Option<u8>,
-    /// Whether its FIN was seen.
-    fin: bool,
+    /// The highest acknowledgement it has sent, where there was one; what it expects next.
+    acked: u32,
+    /// The largest window it has offered, as it stood in the header.
+    window: u16,
+    bits: u8,
+    /// A byte of the whole connection's, kept where there is room: see [`TcpTracker::code`].
+    whole: u8,
 }
 
-/// The state of one TCP session.
-#[derive(Clone, Copy, Debug)]
+impl Half {
+    /// Shift of its window field; [`Half::UNKNOWN_SCALE`] where that is not known.
+    const SCALE: u8 = 0x0f;
+    const UNKNOWN_SCALE: u8 = 0x0f;
+    /// Whether a packet of this side was seen.
+    const SEEN: u8 = 0x10;
+    /// Whether its FIN was seen.
+    const FIN: u8 = 0x20;
+    const ACKED: u8 = 0x40;
+    /// The largest window is a SYN's, which has no scale.
+    const OF_SYN: u8 = 0x80;
+
+    fn has(&self, bit: u8) -> bool {
+        self.bits & bit != 0
+    }
+
+    #[inline]
+    fn seen(&self) -> bool {
+        self.has(Self::SEEN)
+    }
+
+    fn fin(&self) -> bool {
+        self.has(Self::FIN)
+    }
+
+    #[inline]
+    fn acked(&self) -> Option<u32> {
+        self.has(Self::ACKED).then_some(self.acked)
+    }
+
+    #[inline]
+    fn set_acked(&mut self, acked: u32) {
+        self.acked = acked;
+        self.bits |= Self::ACKED;
+    }
+
+    /// The shift of its window field, as far as it is known (RFC 7323 §2.3).
+    #[inline]
+    fn scale(&self) -> u8 {
+        (self.bits & Self::SCALE).min(LARGEST_SCALE)
+    }
+
+    /// The largest window it has offered, in bytes; 0 where it has said nothing.
+    #[inline]
+    fn window(&self) -> u32 {
+        let scale = if self.has(Self::OF_SYN) { 0 } else { self.scale() };
+        let offered = u32::from(self.window) << scale;
+        offered.max(u32::from(self.seen()))
+    }
+
+    /// It offers this window now.
+    #[inline]
+    fn offers(&mut self, window: u16) {
+        if u32::from(window) << self.scale() > self.window() {
+            self.window = window;
+            self.bits &= !Self::OF_SYN;
+        }
+    }
+}
+
+/// The state of one TCP session, or of one that has none yet, packed: there may be a million.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TcpTracker {
-    state: TcpState,
     halves: [Half; 2],
     /// First sequence number of the client's SYN.
     isn: u32,
-    /// A client's SYN over the open connection that waits for the server's answer.
-    resync: Option<u32>,
 }
+
+const _: () = assert!(size_of::<TcpTracker>() == 36);
 
 /// How old an acknowledgement may be (Linux and BSD use the same constant).
 const OLDEST_ACK: u32 = 66_000;
@@ -81,37 +138,76 @@ impl TcpTracker {
     /// The tracker of a session whose first segment is `segment`, sent by `direction`'s sender.
     pub(crate) fn new(segment: &Tcp<'_>, direction: Direction) -> Self {
         let flags = segment.flags;
-        let state = match (flags.syn(), flags.ack()) {
-            (true, false) => TcpState::Opening,
-            (true, true) => TcpState::Handshake,
-            _ => TcpState::Established,
-        };
         let mut tracker = Self {
-            state,
-            halves: [Half::default(); 2],
             isn: if flags.syn() && !flags.ack() {
                 segment.seq
             } else {
                 segment.ack.wrapping_sub(1)
             },
-            resync: None,
+            ..Self::default()
         };
+        tracker.set_state(match (flags.syn(), flags.ack()) {
+            (true, false) => TcpState::Opening,
+            (true, true) => TcpState::Handshake,
+            _ => TcpState::Established,
+        });
         tracker.first_of_half(segment, direction);
         tracker
     }
 
+    /// The state's number; 0 where no segment was seen.
+    #[inline]
+    fn code(&self) -> u8 {
+        self.halves[0].whole
+    }
+
+    fn set_state(&mut self, state: TcpState) {
+        self.halves[0].whole = state as u8;
+    }
+
+    /// Whether there is a connection at all.
+    #[inline]
+    pub(crate) fn is_some(&self) -> bool {
+        self.code() != 0
+    }
+
+    #[inline]
+    fn is(&self, state: TcpState) -> bool {
+        self.code() == state as u8
+    }
+
+    /// Whether a SYN over the open connection waits for the server's answer.
+    #[inline]
+    fn resynchronises(&self) -> bool {
+        self.halves[1].whole != 0
+    }
+
+    /// A client's SYN over the open connection waits for the server's answer; or none does.
+    fn note_resync(&mut self, resync: &mut Option<u32>, seq: Option<u32>) {
+        self.halves[1].whole = u8::from(seq.is_some());
+        *resync = seq;
+    }
+
     pub(crate) fn state(&self) -> TcpState {
-        self.state
+        [
+            TcpState::Opening,
+            TcpState::Handshake,
+            TcpState::HalfClosed,
+            TcpState::Closed,
+        ]
+        .into_iter()
+        .find(|state| self.is(*state))
+        .unwrap_or(TcpState::Established)
     }
 
     /// Whether only one direction was seen so far.
     pub(crate) fn one_sided(&self) -> bool {
-        !(self.halves[0].seen && self.halves[1].seen)
+        !(self.halves[0].seen() && self.halves[1].seen())
     }
 
     /// Whether a packet was seen in this direction.
     pub(crate) fn heard(&self, direction: Direction) -> bool {
-        self.half(direction).seen
+        self.half(direction).seen()
     }
 
     /// One past the last byte that `direction`'s sender is known to have sent.
@@ -121,7 +217,7 @@ impl TcpTracker {
 
     /// The byte that the receiver of `direction` expects next, as far as it has said so.
     pub(crate) fn expected_by_receiver(&self, direction: Direction) -> Option<u32> {
-        self.half(direction.reversed()).acked
+        self.half(direction.reversed()).acked()
     }
 
     /// Moves an established connection along by a segment that changes nothing but what was sent and received.
@@ -130,24 +226,29 @@ impl TcpTracker {
     pub(crate) fn carry_on(&mut self, segment: &Tcp<'_>, direction: Direction) -> bool {
         let flags = segment.flags;
         let plain = flags.ack() && !flags.syn() && !flags.fin() && !flags.rst();
-        if !plain || self.state != TcpState::Established || self.one_sided() {
+        if !plain || !self.is(TcpState::Established) || self.one_sided() || self.resynchronises() {
             return false;
         }
         if !self.in_window(segment, direction) {
             return false;
         }
         self.advance(segment, direction);
-        self.resync = None;
         true
     }
 
-    /// Judges the next segment and moves the state along where it is accepted.
-    pub(crate) fn segment(&mut self, segment: &Tcp<'_>, direction: Direction) -> Segment {
+    /// Judges the next segment and moves the state along where it is accepted. `resync` is the sequence number of a
+    /// client's SYN over the open connection that waits for the server's answer.
+    pub(crate) fn segment(
+        &mut self,
+        segment: &Tcp<'_>,
+        direction: Direction,
+        resync: &mut Option<u32>,
+    ) -> Segment {
         let flags = segment.flags;
         if flags.syn() {
-            return self.synchronise(segment, direction);
+            return self.synchronise(segment, direction, resync);
         }
-        if !self.half(direction).seen {
+        if !self.half(direction).seen() {
             if !self.answers(segment, direction) {
                 return Segment::OutOfWindow;
             }
@@ -160,21 +261,21 @@ impl TcpTracker {
             return self.reset(segment, direction);
         }
         self.advance(segment, direction);
-        self.resync = None;
-        if self.state == TcpState::Opening
-            || (self.state == TcpState::Handshake && direction == Direction::ClientToServer)
+        self.note_resync(resync, None);
+        if self.is(TcpState::Opening)
+            || (self.is(TcpState::Handshake) && direction == Direction::ClientToServer)
         {
-            self.state = TcpState::Established;
+            self.set_state(TcpState::Established);
         }
-        if flags.fin() && !self.half(direction).fin {
-            self.half_mut(direction).fin = true;
-            let both = self.halves.iter().all(|half| half.fin);
-            if self.state != TcpState::Closed {
-                self.state = if both {
+        if flags.fin() && !self.half(direction).fin() {
+            self.half_mut(direction).bits |= Half::FIN;
+            let both = self.halves.iter().all(Half::fin);
+            if !self.is(TcpState::Closed) {
+                self.set_state(if both {
                     TcpState::Closed
                 } else {
                     TcpState::HalfClosed
-                };
+                });
             }
             return Segment::Fin;
         }
@@ -186,70 +287,70 @@ impl TcpTracker {
     /// accepts only what is near it.
     fn answers(&self, segment: &Tcp<'_>, direction: Direction) -> bool {
         let other = self.half(direction.reversed());
-        if self.state == TcpState::Opening && direction == Direction::ServerToClient {
+        if self.is(TcpState::Opening) && direction == Direction::ServerToClient {
             let acknowledged = segment.ack.wrapping_sub(self.isn);
             let sent = other.end.wrapping_sub(self.isn);
             return segment.flags.ack() && (1..=sent).contains(&acknowledged);
         }
-        let Some(expected) = other.acked else {
+        let Some(expected) = other.acked() else {
             return true;
         };
         let limit = self.half(direction).limit;
-        !after(segment.seq, limit) && !after(expected.wrapping_sub(other.window), end_of(segment))
+        !after(segment.seq, limit) && !after(expected.wrapping_sub(other.window()), end_of(segment))
     }
 
-    fn synchronise(&mut self, segment: &Tcp<'_>, direction: Direction) -> Segment {
+    fn synchronise(&mut self, segment: &Tcp<'_>, direction: Direction, resync: &mut Option<u32>) -> Segment {
         if segment.flags.ack() {
-            return self.synchronise_ack(segment, direction);
+            return self.synchronise_ack(segment, direction, *resync);
         }
         let half = self.half(direction);
         if direction == Direction::ServerToClient {
             // The server opens towards the client from the same ports: simultaneous open, or reuse.
-            return if self.state == TcpState::Closed {
+            return if self.is(TcpState::Closed) {
                 Segment::NewConnection
             } else {
                 Segment::Resynchronise
             };
         }
-        if half.seen && segment.seq == self.isn {
+        if half.seen() && segment.seq == self.isn {
             return Segment::Accepted; // retransmitted
         }
-        match self.state {
+        match self.state() {
             TcpState::Opening | TcpState::Closed => Segment::NewConnection,
             TcpState::Handshake | TcpState::Established | TcpState::HalfClosed => {
-                self.resync = Some(segment.seq);
+                self.note_resync(resync, Some(segment.seq));
                 Segment::Resynchronise
             }
         }
     }
 
-    fn synchronise_ack(&mut self, segment: &Tcp<'_>, direction: Direction) -> Segment {
+    fn synchronise_ack(&mut self, segment: &Tcp<'_>, direction: Direction, resync: Option<u32>) -> Segment {
         let acknowledged = segment.ack.wrapping_sub(1);
-        if self.resync == Some(acknowledged) && direction == Direction::ServerToClient {
+        if resync == Some(acknowledged) && direction == Direction::ServerToClient {
             return Segment::NewConnection;
         }
         if direction == Direction::ClientToServer || acknowledged != self.isn {
             return Segment::OutOfWindow;
         }
-        if !self.half(direction).seen {
+        if !self.half(direction).seen() {
             self.first_of_half(segment, direction);
-            if self.state == TcpState::Opening {
-                self.state = TcpState::Handshake;
+            if self.is(TcpState::Opening) {
+                self.set_state(TcpState::Handshake);
             }
         }
-        self.half_mut(direction).acked = Some(segment.ack);
+        self.half_mut(direction).set_acked(segment.ack);
         Segment::Accepted
     }
 
     fn reset(&mut self, segment: &Tcp<'_>, direction: Direction) -> Segment {
-        let refused = self.state == TcpState::Opening
+        let refused = self.is(TcpState::Opening)
             && direction == Direction::ServerToClient
             && segment.flags.ack()
             && segment.ack == self.half(Direction::ClientToServer).end;
         let exact = segment.seq == self.half(direction).end
             || self.expected_by_receiver(direction) == Some(segment.seq);
         if refused || exact || self.one_sided() {
-            self.state = TcpState::Closed;
+            self.set_state(TcpState::Closed);
             return Segment::Reset;
         }
         // Behind what its receiver expects it is no more in the window than beyond it (RFC 5961 §3.2).
@@ -268,27 +369,30 @@ impl TcpTracker {
         let end = end_of(segment);
         // Without its SYN nobody knows.
         let syn = segment.flags.syn();
-        let scale = syn.then(|| segment.window_scale.unwrap_or(0).min(LARGEST_SCALE));
-        let half = self.half_mut(direction);
-        let limit = half.limit;
-        *half = Half {
-            seen: true,
-            end,
-            // What the other side has allowed already, if it was seen.
-            limit: if limit == 0 { end } else { limit },
-            window: 0,
-            acked: segment.flags.ack().then_some(segment.ack),
-            scale,
-            fin: half.fin,
+        let scale = if syn {
+            segment.window_scale.unwrap_or(0).min(LARGEST_SCALE)
+        } else {
+            Half::UNKNOWN_SCALE
         };
-        let window = self.window_of(segment, direction);
-        self.half_mut(direction).window = window.max(1);
+        let half = self.half_mut(direction);
+        half.end = end;
+        // What the other side has allowed already, if it was seen, stays.
+        if half.limit == 0 {
+            half.limit = end;
+        }
+        half.window = segment.window;
+        half.bits = (half.bits & Half::FIN) | Half::SEEN | scale;
+        if syn {
+            half.bits |= Half::OF_SYN;
+        }
         if segment.flags.ack() {
+            half.set_acked(segment.ack);
+            let window = half.window();
             let other = self.half_mut(direction.reversed());
-            if !other.seen {
+            if !other.seen() {
                 other.end = segment.ack;
             }
-            other.limit = segment.ack.wrapping_add(window.max(1));
+            other.limit = segment.ack.wrapping_add(window);
         }
     }
 
@@ -300,14 +404,14 @@ impl TcpTracker {
         let receiver = *self.half(direction.reversed());
         let end = end_of(segment);
         let not_beyond = !after(segment.seq, sender.limit);
-        let not_before = !after(sender.end.wrapping_sub(receiver.window).wrapping_sub(1), end);
+        let not_before = !after(sender.end.wrapping_sub(receiver.window()).wrapping_sub(1), end);
         if !not_beyond || !not_before {
             return false;
         }
         if !segment.flags.ack() {
             return true;
         }
-        let oldest = receiver.end.wrapping_sub(OLDEST_ACK.max(sender.window));
+        let oldest = receiver.end.wrapping_sub(OLDEST_ACK.max(sender.window()));
         if after(oldest, segment.ack) {
             return false;
         }
@@ -320,33 +424,23 @@ impl TcpTracker {
 
     fn advance(&mut self, segment: &Tcp<'_>, direction: Direction) {
         let end = end_of(segment);
-        let window = self.window_of(segment, direction);
         let sender = self.half_mut(direction);
-        sender.window = sender.window.max(window);
+        sender.offers(segment.window);
         if after(end, sender.end) {
             sender.end = end;
         }
         if !segment.flags.ack() {
             return;
         }
-        if sender.acked.is_none_or(|acked| after(segment.ack, acked)) {
-            sender.acked = Some(segment.ack);
+        if sender.acked().is_none_or(|acked| after(segment.ack, acked)) {
+            sender.set_acked(segment.ack);
         }
+        let window = u32::from(segment.window) << sender.scale();
         let limit = segment.ack.wrapping_add(window.max(1));
         let receiver = self.half_mut(direction.reversed());
         if after(limit, receiver.limit) {
             receiver.limit = limit;
         }
-    }
-
-    /// The window a segment offers, in bytes. Scales hold only where both SYNs carried one (RFC 7323 §2.2).
-    fn window_of(&self, segment: &Tcp<'_>, direction: Direction) -> u32 {
-        let window = u32::from(segment.window);
-        if segment.flags.syn() {
-            return window;
-        }
-        let scale = self.half(direction).scale.unwrap_or(LARGEST_SCALE);
-        window << scale.min(LARGEST_SCALE)
     }
 
     fn half(&self, direction: Direction) -> &Half {

@@ -1,4 +1,5 @@
 use packet::{Tcp, TcpFlags};
+use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
@@ -21,9 +22,30 @@ fn segment(flags: TcpFlags, seq: u32, ack: u32, payload: &[u8]) -> Tcp<'_> {
     }
 }
 
+/// A tracker with what its session keeps for it.
+struct Tracked(TcpTracker, Option<u32>);
+
+impl Tracked {
+    fn new(first: &Tcp<'_>, direction: Direction) -> Self {
+        Self(TcpTracker::new(first, direction), None)
+    }
+
+    fn segment(&mut self, segment: &Tcp<'_>, direction: Direction) -> Segment {
+        self.0.segment(segment, direction, &mut self.1)
+    }
+}
+
+impl std::ops::Deref for Tracked {
+    type Target = TcpTracker;
+
+    fn deref(&self) -> &TcpTracker {
+        &self.0
+    }
+}
+
 /// A tracker after the handshake; the client's next byte is 101, the server's 501.
-fn established() -> TcpTracker {
-    let mut tracker = TcpTracker::new(&segment(TcpFlags::SYN, 100, 0, b""), CLIENT);
+fn established() -> Tracked {
+    let mut tracker = Tracked::new(&segment(TcpFlags::SYN, 100, 0, b""), CLIENT);
     let answer = segment(TcpFlags::SYN | TcpFlags::ACK, 500, 101, b"");
     assert_eq!(tracker.segment(&answer, SERVER), Segment::Accepted);
     assert_eq!(tracker.state(), TcpState::Handshake);
@@ -113,14 +135,14 @@ fn a_syn_over_an_open_connection_waits_for_the_server() {
 
 #[test]
 fn a_refused_connection_is_reset_by_its_acknowledgement() {
-    let mut tracker = TcpTracker::new(&segment(TcpFlags::SYN, 100, 0, b""), CLIENT);
+    let mut tracker = Tracked::new(&segment(TcpFlags::SYN, 100, 0, b""), CLIENT);
     let refusal = segment(TcpFlags::RST | TcpFlags::ACK, 0, 101, b"");
     assert_eq!(tracker.segment(&refusal, SERVER), Segment::Reset);
 }
 
 #[test]
 fn what_is_joined_in_the_middle_goes_on() {
-    let mut tracker = TcpTracker::new(&segment(TcpFlags::ACK, 40_000, 70_000, b"abc"), CLIENT);
+    let mut tracker = Tracked::new(&segment(TcpFlags::ACK, 40_000, 70_000, b"abc"), CLIENT);
     assert!(tracker.one_sided());
     assert_eq!(tracker.state(), TcpState::Established);
     assert_eq!(
@@ -131,4 +153,29 @@ fn what_is_joined_in_the_middle_goes_on() {
         tracker.segment(&segment(TcpFlags::ACK, 40_003, 70_003, b""), CLIENT),
         Segment::Accepted
     );
+}
+
+proptest! {
+    /// The largest window counts to the byte: a SYN's, which is not scaled, and those after it, which are. One is as
+    /// good as none.
+    #[test]
+    fn the_largest_window_offered_is_what_the_other_side_may_lag_behind(
+        syn in any::<u16>(), scale in proptest::option::of(0_u8..20), offered in vec(any::<u16>(), 0..5),
+    ) {
+        let mut first = segment(TcpFlags::SYN, 100, 0, b"");
+        (first.window, first.window_scale) = (syn, scale);
+        let mut tracker = Tracked::new(&first, CLIENT);
+        let answer = segment(TcpFlags::SYN | TcpFlags::ACK, 500, 101, b"");
+        prop_assert_eq!(tracker.segment(&answer, SERVER), Segment::Accepted);
+        let mut largest = u32::from(syn).max(1);
+        for window in offered {
+            let mut next = segment(TcpFlags::ACK, 101, 501, b"");
+            next.window = window;
+            prop_assert_eq!(tracker.segment(&next, CLIENT), Segment::Accepted);
+            largest = largest.max(u32::from(window) << scale.unwrap_or(0).min(14));
+        }
+        let behind = |by: u32| segment(TcpFlags::ACK, 501_u32.wrapping_sub(by), 101, b"");
+        prop_assert_eq!(tracker.segment(&behind(largest + 2), SERVER), Segment::OutOfWindow);
+        prop_assert_eq!(tracker.segment(&behind(largest + 1), SERVER), Segment::Accepted);
+    }
 }

@@ -1,7 +1,5 @@
 //! How sessions end by themselves: deadlines, eviction, and the end of a capture.
 
-use std::time::Duration;
-
 use logs::{Bypassed, Fact, SessionEndReason};
 use packet::Timestamp;
 
@@ -10,7 +8,7 @@ use crate::{
     DropReason, Env, FragmentNote, Outputs, Verdict,
     interception::Interception,
     records,
-    session::{Due, Session, SlotId, State},
+    session::{Block, BlockDue, Note, Session, SlotId, State},
     stages::tls,
 };
 
@@ -18,18 +16,16 @@ impl Shard {
     /// Ends what is due at `now`: sessions by their deadline, and fragments whose datagram never became whole.
     /// Records stand in `out` under the id of their session; inner after outer, where one frame opened both.
     pub fn expire(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) {
-        while let Some(due) = self.deadlines.pop_due(now) {
-            let Some(session) = self.current(&due) else {
-                continue;
-            };
-            if session.deadline > now {
-                let deadline = session.deadline;
-                session.queued = deadline;
-                self.deadlines.push(Due { at: deadline, ..due });
-                continue;
+        while let Some(due) = self.ages.pop(now) {
+            for slot in due.block.slots() {
+                if let Some(session) = self.sessions.get_mut(slot)
+                    && session.deadline() <= now
+                {
+                    session.ended_by(SessionEndReason::AgedOut);
+                    self.close(env, now, slot, out);
+                }
             }
-            session.ended_by(SessionEndReason::AgedOut);
-            self.close(env, now, due.slot, out);
+            self.queue(due.block);
         }
         self.count_lost_fragments(now);
     }
@@ -54,11 +50,25 @@ impl Shard {
         self.fragments.drain().iter().map(FragmentNote::frames).sum()
     }
 
-    /// The session that a queue entry still speaks of.
-    fn current(&mut self, due: &Due) -> Option<&mut Session> {
-        self.sessions
-            .get_mut(due.slot)
-            .filter(|session| speaks_of(due, session))
+    /// The session of a block that is due next, and where it lies.
+    fn next_of(&self, block: Block) -> Option<(BlockDue, SlotId)> {
+        let dues = block.slots().filter_map(|slot| {
+            let session = self.sessions.get(slot)?;
+            let due = BlockDue {
+                at: session.deadline(),
+                session_id: session.id(),
+                block,
+            };
+            Some((due, slot))
+        });
+        dues.min()
+    }
+
+    /// Queues a block for the session of it that is due next.
+    fn queue(&mut self, block: Block) {
+        if let Some((due, _)) = self.next_of(block) {
+            self.ages.queue(due);
+        }
     }
 
     /// Removes a session and logs its end, where that was not done before.
@@ -67,11 +77,11 @@ impl Shard {
             return;
         };
         self.let_go(env, now, &mut session, out);
-        let told = matches!(session.state, State::Discard | State::Ended)
-            || session.carrier
+        let told = matches!(session.state(), State::Discard | State::Ended)
+            || session.is(Note::Carrier)
             || !session.ruling.log_end;
         if !told {
-            out.caused_by(session.id, session.layer, now);
+            out.caused_by(session.id(), session.layer(), now);
         }
         self.count_end(&session, now, out);
         if told {
@@ -85,14 +95,16 @@ impl Shard {
 
     /// Counts what a session that goes has carried, for its rules and for what let it pass unopened.
     pub(super) fn count_end(&mut self, session: &Session, now: Timestamp, out: &mut Outputs) {
-        let [sent, received] = session.traffic;
-        let bytes = sent.bytes.saturating_add(received.bytes);
+        let [sent, received] = session.bytes();
+        let bytes = sent.saturating_add(received);
         let rules = &mut self.counters.rules;
-        if session.account.first_rule != session.ruling.name {
+        if session.changed_rule() {
             rules.security.hit(session.ruling.name, now);
         }
         rules.security.carried(session.ruling.name, bytes);
-        rules.decryption.carried(session.account.decryption_rule, bytes);
+        if let Some(extra) = session.extra() {
+            rules.decryption.carried(extra.decryption_rule, bytes);
+        }
         if let Some(bypassed) = bypassed(session) {
             out.fact(Fact::Bypassed(bypassed));
         }
@@ -103,6 +115,7 @@ impl Shard {
         &mut self,
         env: &Env<'_>,
         now: Timestamp,
+        hash: u64,
         session: Session,
         out: &mut Outputs,
     ) -> Result<SlotId, DropReason> {
@@ -110,32 +123,34 @@ impl Shard {
             self.evict(env, now, out);
         }
         self.sessions
-            .insert(session)
+            .insert(hash, session)
             .map_err(|_| DropReason::SessionTableFull)
     }
 
     fn evict(&mut self, env: &Env<'_>, now: Timestamp, out: &mut Outputs) {
-        while let Some(due) = self.deadlines.pop() {
-            let Some(session) = self.current(&due) else {
+        while let Some(due) = self.ages.pop(Timestamp::MAX) {
+            let Some((next, slot)) = self.next_of(due.block) else {
                 continue;
             };
-            if session.deadline > due.at {
-                let deadline = session.deadline;
-                session.queued = deadline;
-                self.deadlines.push(Due { at: deadline, ..due });
+            // What is known of a block is never later than what is true of it.
+            if next != due {
+                self.ages.queue(next);
                 continue;
             }
-            session.ended_by(SessionEndReason::ResourcesUnavailable);
+            if let Some(session) = self.sessions.get_mut(slot) {
+                session.ended_by(SessionEndReason::ResourcesUnavailable);
+            }
             self.counters.evicted += 1;
-            self.close(env, now, due.slot, out);
+            self.close(env, now, slot, out);
+            self.queue(due.block);
             return;
         }
     }
 
     /// Turns a session into the memory of its refusal.
-    pub(super) fn discard(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId) {
+    pub(super) fn discard(&mut self, now: Timestamp, slot: SlotId) {
         if let Some(session) = self.sessions.get_mut(slot) {
-            match session.interception.take() {
+            match session.take_interception() {
                 None => {}
                 Some(Interception::Watching(watch)) => self
                     .counters
@@ -143,78 +158,50 @@ impl Shard {
                 // Cut, as any other session is, in silence.
                 Some(Interception::Adopted(_)) => self.adopted = self.adopted.saturating_sub(1),
             }
-            session.state = State::Discard;
-            session.settled_until = Timestamp::ZERO;
-            session.dns_stream = None;
-            session.closed_tls = None;
-            session.name_finder = None;
-            session.detector = None;
+            session.set_state(State::Discard);
+            session.set(Note::Settled, false);
+            if let Some(extra) = &mut session.extra {
+                extra.dns_stream = None;
+                extra.closed_tls = None;
+                extra.name_finder = None;
+                extra.detector = None;
+            }
+            session.tidy();
         }
-        self.touch(env, now, slot);
+        self.touch(now, slot);
     }
 
     /// A packet keeps its session for the timeout of its state.
-    pub(super) fn touch(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId) {
-        let timeouts = &env.ruleset.policy().settings().session;
+    pub(super) fn touch(&mut self, now: Timestamp, slot: SlotId) {
         if let Some(session) = self.sessions.get_mut(slot) {
-            let timeout = session.timeout(timeouts);
-            session.keep = whole_seconds(timeout);
-            session.deadline = now.saturating_add(timeout);
-            self.requeue(slot);
+            session.last_packet = now;
+            session.set_deadline(None);
+            self.ages.note(slot, session.id(), session.deadline());
         }
     }
 
-    /// A reset that its receiver will challenge: if nothing follows, the connection is gone.
-    pub(super) fn shorten(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId) {
+    /// A reset that its receiver will challenge: if nothing follows, the connection is gone. `before`: when it would
+    /// have aged, had the reset not come.
+    pub(super) fn shorten(&mut self, env: &Env<'_>, now: Timestamp, slot: SlotId, before: Timestamp) {
         let timeout = env.ruleset.policy().settings().session.tcp_unverified_rst;
         if let Some(session) = self.sessions.get_mut(slot) {
-            session.deadline = session.deadline.min(now.saturating_add(timeout));
-            self.requeue(slot);
-        }
-    }
-
-    /// Queues a session where its deadline has moved forward; one that moved back is found out later.
-    fn requeue(&mut self, slot: SlotId) {
-        if let Some(session) = self.sessions.get_mut(slot)
-            && session.deadline < session.queued
-        {
-            session.queued = session.deadline;
-            self.deadlines.push(Due {
-                at: session.deadline,
-                session_id: session.id,
-                slot,
-            });
-            let sessions = &self.sessions;
-            self.deadlines.prune(sessions.len(), |due| {
-                sessions
-                    .get(due.slot)
-                    .is_some_and(|session| speaks_of(due, session))
-            });
+            let deadline = before.min(now.saturating_add(timeout));
+            session.set_deadline(Some(deadline));
+            self.ages.note(slot, session.id(), deadline);
         }
     }
 }
 
 /// What a session has carried unopened because of its server's tags.
 pub(super) fn bypassed(session: &Session) -> Option<Bypassed> {
-    let tuple = session.key.tuple();
-    let [sent, received] = session.traffic;
-    session.account.bypassed.then(|| Bypassed {
-        server: tuple.dst,
-        client: tuple.src,
-        name: session.server_name.as_deref().copied(),
-        bytes: sent.bytes.saturating_add(received.bytes),
+    session.is(Note::Bypassed).then(|| {
+        let tuple = session.key().tuple();
+        let [sent, received] = session.bytes();
+        Bypassed {
+            server: tuple.dst,
+            client: tuple.src,
+            name: session.server_name().copied(),
+            bytes: sent.saturating_add(received),
+        }
     })
-}
-
-/// 0 where it is no whole number of seconds, or too many.
-fn whole_seconds(timeout: Duration) -> u32 {
-    match (u32::try_from(timeout.as_secs()), timeout.subsec_nanos()) {
-        (Ok(seconds), 0) => seconds,
-        _ => 0,
-    }
-}
-
-/// Whether a queue entry is the session's live one.
-fn speaks_of(due: &Due, session: &Session) -> bool {
-    session.id == due.session_id && session.queued == due.at
 }

@@ -4,15 +4,13 @@
 //! was and takes the long way, where all is decided. So this path has no say in anything: it only knows what the long
 //! way would do, and a test holds it to that.
 
-use std::time::Duration;
-
 use inspect::dns;
 use packet::{Outline, Timestamp};
 
-use super::{SOURCE_TOLD_EVERY, Shard};
+use super::Shard;
 use crate::{
     Env, Verdict,
-    session::{Direction, Recognition, Session, SlotId, State, TcpState},
+    session::{Direction, Note, Recognition, Session, SlotId, State, TcpState},
     stages::decide,
 };
 
@@ -33,7 +31,7 @@ impl Shard {
     ) -> Option<Verdict> {
         let (slot, direction) = self.sessions.find(outline.hash(), outline.key())?;
         let session = self.sessions.get_mut(slot)?;
-        if now >= session.settled_until {
+        if !session.is_settled(now) {
             return None;
         }
         let mark = env.mark();
@@ -46,20 +44,19 @@ impl Shard {
         match outline.tcp() {
             Some(tcp) => {
                 if let Some(first) = outline.payload(frame).first()
-                    && (!direction.pick(session.asks.heard)
+                    && (!session.has_heard(direction)
                         || (direction == Direction::ClientToServer && *first == HANDSHAKE))
                 {
                     return None;
                 }
-                if !session.tcp.as_mut()?.carry_on(&tcp, direction) {
+                if !session.tracker.carry_on(&tcp, direction) {
                     return None;
                 }
             }
-            None if session.asks.dns && may_be_dns(outline.payload(frame)) => return None,
+            None if session.asks_dns() && may_be_dns(outline.payload(frame)) => return None,
             None => {}
         }
         session.count(direction, original_len, now);
-        session.deadline = now.saturating_add(Duration::from_secs(session.keep.into()));
         self.counters.forwarded += 1;
         Some(Verdict::Forward(session.egress(direction)))
     }
@@ -67,7 +64,7 @@ impl Shard {
     /// A packet takes the long way: until it has come through, nobody takes the short one.
     pub(super) fn unsettle(&mut self, slot: SlotId) {
         if let Some(session) = self.sessions.get_mut(slot) {
-            session.settled_until = Timestamp::ZERO;
+            session.set(Note::Settled, false);
         }
     }
 
@@ -82,13 +79,10 @@ impl Shard {
             return;
         }
         // Answers tell which names lead where, under a profile or not.
-        session.asks.dns = profile || env.ruleset.verifies_names();
-        session.asks.heard = session.detector_seq.map(|next| next.is_some());
-        // The forwarder is told where the client is, now and then.
-        session.settled_until = session
-            .decided
-            .until
-            .min(session.source_told.saturating_add(SOURCE_TOLD_EVERY));
+        session.ask_dns(profile || env.ruleset.verifies_names());
+        session.set(Note::Settled, true);
+        self.rulings.shared(&mut session.ruling);
+        session.tidy();
     }
 }
 
@@ -99,19 +93,19 @@ fn may_be_dns(payload: &[u8]) -> bool {
 
 /// Whether nothing in a session is open any more that its packets could answer. `profile`: its rule asks for DNS.
 fn is_settled(session: &Session, profile: bool) -> bool {
-    let stream = match &session.tcp {
-        Some(tcp) => {
-            tcp.state() == TcpState::Established && !tcp.one_sided() && (session.not_dns || !profile)
-        }
-        None => true,
-    };
+    let stream = session.tcp().is_none_or(|tcp| {
+        tcp.state() == TcpState::Established && !tcp.one_sided() && (session.is(Note::NotDns) || !profile)
+    });
+    let open = session.extra().is_some_and(|extra| {
+        extra.name_finder.is_some()
+            || extra.dns_stream.is_some()
+            || extra.interception.is_some()
+            || extra.deadline.is_some()
+            || extra.closed_tls.as_ref().is_some_and(|tls| !tls.is_settled())
+    });
     stream
-        && session.state == State::Open
-        && !session.carrier
-        && session.keep > 0
-        && matches!(session.recognition, Recognition::Settled(_))
-        && session.name_finder.is_none()
-        && session.dns_stream.is_none()
-        && session.interception.is_none()
-        && session.closed_tls.as_ref().is_none_or(|tls| tls.is_settled())
+        && !open
+        && session.state() == State::Open
+        && !session.is(Note::Carrier)
+        && matches!(session.recognition(), Recognition::Settled(_))
 }

@@ -22,7 +22,7 @@ use crate::{
         leg_of, offers_tls13, open, send_on, tell, without_fast_open,
     },
     records,
-    session::{Direction, Due, Recognition, Ruling, Session, SlotId, State},
+    session::{Direction, Due, Recognition, Session, SlotId, State},
     stages::{
         decide::{self, Again},
         opening::{self, Opening},
@@ -49,7 +49,7 @@ pub(super) fn candidate(env: &Env<'_>, session: &Session, frame: &Frame<'_>) -> 
     if frame.packet.tunnel().is_some() || with.pause.ends(session.start).is_some() {
         return None;
     }
-    let decision = opening::by_rules(env.ruleset.policy(), session, &session.decided, None);
+    let decision = opening::by_rules(env.ruleset.policy(), session, session.tags(), None);
     let wanted = decision.action == DecryptAction::Decrypt || decision.name_matters;
     wanted.then(|| Interception::Watching(Box::default()))
 }
@@ -63,9 +63,11 @@ fn choose(
     counters: &mut Counters,
 ) -> Choice {
     if name.is_some() {
-        session.server_name = name;
+        session.extra_mut().server_name = name;
     }
-    session.name_finder = None;
+    if let Some(extra) = &mut session.extra {
+        extra.name_finder = None;
+    }
     // Tags can be of a server's name: they are read again now that it is known.
     if let Again::Refused(decision) = decide::again(session, env, now, true) {
         return Choice::Refuse(decision);
@@ -92,7 +94,7 @@ fn by_decryption_rules(
         Some(decision) if decision.action == DecryptAction::Decrypt => {
             let policy = env.ruleset.policy();
             if let Some(rule) = decision.rule.and_then(|id| policy.decryption_rule(id)) {
-                session.account.decryption_rule = rule.name;
+                session.extra_mut().decryption_rule = rule.name;
                 counters.rules.decryption.hit(rule.name, now);
             }
             Choice::Decrypt(decision)
@@ -114,9 +116,7 @@ impl Shard {
     ) -> Option<Result<Verdict, DropReason>> {
         let tcp = tcp_in(&frame.packet)?;
         let session = self.sessions.get_mut(slot)?;
-        let Some(Interception::Watching(watch)) = &mut session.interception else {
-            return None;
-        };
+        let watch = session.watch_mut()?;
         let step = watch.step(now, &frame.packet, tcp, direction);
         self.do_step(env, now, frame, (slot, direction), step, out)
     }
@@ -158,7 +158,7 @@ impl Shard {
                         Some(step) => self.do_step(env, now, frame, (slot, direction), *step, out),
                     },
                     Choice::Refuse(decision) => {
-                        session.ruling = Ruling::new(env.ruleset.policy(), decision);
+                        session.set_ruling(env.ruleset, decision);
                         session.ended_by(SessionEndReason::PolicyDeny);
                         out.record(records::refused_later(env, now, session));
                         Some(Ok(self.cut(env, now, frame, (slot, direction), out)))
@@ -181,14 +181,12 @@ impl Shard {
             return Verdict::Consumed;
         };
         let egress = session.egress(Direction::ClientToServer);
-        let Some(Interception::Watching(watch)) = &mut session.interception else {
-            return Verdict::Consumed;
-        };
         if length > 0 {
             let front = front(tcp, length);
-            if let Some(tracker) = &mut session.tcp {
-                tracker.segment(&front, Direction::ClientToServer);
-            }
+            session.follow(&front, Direction::ClientToServer);
+            let Some(watch) = session.watch_mut() else {
+                return Verdict::Consumed;
+            };
             send_on(
                 &frame.packet,
                 &front,
@@ -198,6 +196,9 @@ impl Shard {
                 out,
             );
         }
+        let Some(watch) = session.watch_mut() else {
+            return Verdict::Consumed;
+        };
         if watch.hold(tcp, frame.packet.frame().into(), frame.frames) {
             Verdict::Held
         } else {
@@ -221,7 +222,7 @@ impl Shard {
             return None;
         };
         session.ended_by(SessionEndReason::DecryptError);
-        session.ruling.action = Action::ResetBoth;
+        session.set_action(Action::ResetBoth);
         if let Some(rule) = decided_by(env, decision).filter(|rule| rule.log_fail) {
             let failure = Failure::new(FailureClass::Error, Leg::Client, "TLS that was not seen to begin");
             out.record(decryption_records::failed(
@@ -239,7 +240,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(slot) else {
             return;
         };
-        if let Some(Interception::Watching(watch)) = &session.interception
+        if let Some(Interception::Watching(watch)) = session.interception()
             && let Some([client, server]) = watch.nexts()
         {
             let at_hand = tcp_in(&frame.packet).filter(|_| direction == Direction::ClientToServer);
@@ -253,7 +254,7 @@ impl Shard {
     fn release(&mut self, env: &Env<'_>, frame: &Frame<'_>, slot: SlotId, out: &mut Outputs) {
         self.let_held_go(env, frame, slot, out);
         if let Some(session) = self.sessions.get_mut(slot) {
-            session.interception = None;
+            session.set_interception(None);
         }
     }
 
@@ -263,22 +264,21 @@ impl Shard {
             return;
         };
         let egress = session.egress(Direction::ClientToServer);
-        let Some(Interception::Watching(watch)) = &mut session.interception else {
+        let Some(watch) = session.watch_mut() else {
             return;
         };
         let summing = summing(env);
         let size = watch.segment_size();
         let kind = frame.packet.link().kind;
-        for held in watch.take_held() {
+        let held = watch.take_held();
+        for held in held {
             self.counters.released(Verdict::Forward(egress), held.frames);
             let Ok(packet) = parse(kind, &held.bytes, held.bytes.len(), Checksums::Ignore) else {
                 continue;
             };
             let Some(tcp) = tcp_in(&packet) else { continue };
             let tcp = behind(tcp, held.seq);
-            if let Some(tracker) = &mut session.tcp {
-                tracker.segment(&tcp, Direction::ClientToServer);
-            }
+            session.follow(&tcp, Direction::ClientToServer);
             send_on(&packet, &tcp, summing, size, egress, out);
         }
     }
@@ -299,7 +299,7 @@ impl Shard {
         if decision.is_none() {
             name_by_request(session, false);
         }
-        let Some(Interception::Watching(mut watch)) = session.interception.take() else {
+        let Some(Interception::Watching(mut watch)) = session.take_interception() else {
             return Err(DropReason::SessionEnded);
         };
         let room = self.adopted < self.limits_adopted;
@@ -332,10 +332,10 @@ impl Shard {
         if let Some(decision) = decision {
             open(env, now, session, &mut adopted, decision);
         }
-        session.interception = Some(Interception::Adopted(Box::new(adopted)));
+        session.set_interception(Some(Interception::Adopted(Box::new(adopted))));
         self.adopted += 1;
         self.counters.adopted += 1;
-        self.touch(env, now, slot);
+        self.touch(now, slot);
         self.turn(env, now, slot, out);
         Ok(Verdict::Consumed)
     }
@@ -363,19 +363,17 @@ impl Shard {
             proxy.block_if_no_resource
                 || proxy.block_tls13_downgrade_no_resource && offers_tls13(&watch.flight(at_hand))
         });
-        session.interception = Some(Interception::Watching(watch));
+        session.set_interception(Some(Interception::Watching(watch)));
         if blocks {
             session.ended_by(SessionEndReason::DecryptError);
             out.record(records::end(env, now, session));
-            self.discard(env, now, slot);
+            self.discard(now, slot);
             return Err(DropReason::PolicyDeny);
         }
         self.watch_closed(frame, (slot, direction));
         self.release(env, frame, slot, out);
-        if let (Some(session), Some(tcp)) = (self.sessions.get_mut(slot), tcp_in(&frame.packet))
-            && let Some(tracker) = &mut session.tcp
-        {
-            tracker.segment(tcp, direction);
+        if let (Some(session), Some(tcp)) = (self.sessions.get_mut(slot), tcp_in(&frame.packet)) {
+            session.follow(tcp, direction);
         }
         Ok(Verdict::Forward(egress))
     }
@@ -390,11 +388,11 @@ impl Shard {
         out: &mut Outputs,
     ) -> Option<Result<Verdict, DropReason>> {
         let session = self.sessions.get_mut(slot)?;
-        let Some(Interception::Adopted(adopted)) = &mut session.interception else {
-            if session.state != State::Ended {
+        let Some(adopted) = session.adopted_mut() else {
+            if session.state() != State::Ended {
                 return None;
             }
-            session.count(direction, frame.original_bytes, now);
+            session.count_aside(direction, frame.original_bytes);
             let told =
                 session.ruling.action.allows() && after_the_end(session, &frame.packet, direction, out);
             return Some(if told {
@@ -407,12 +405,12 @@ impl Shard {
         adopted.take(now, &frame.packet, tcp, direction);
         session.count(direction, frame.original_bytes, now);
         tell_source(now, session, &frame.packet, direction, out);
-        if session.closed_tls.is_some()
+        if session.extra().is_some_and(|extra| extra.closed_tls.is_some())
             && let Some(refused) = self.closed_tls(env, now, frame, (slot, direction), out)
         {
             return Some(Ok(refused));
         }
-        self.touch(env, now, slot);
+        self.touch(now, slot);
         self.turn(env, now, slot, out);
         Some(Ok(Verdict::Consumed))
     }
@@ -433,7 +431,7 @@ impl Shard {
         if !session.is_adopted() || !(client || server) {
             return false;
         }
-        let Some(Interception::Adopted(mut adopted)) = session.interception.take() else {
+        let Some(Interception::Adopted(mut adopted)) = session.take_interception() else {
             return false;
         };
         self.adopted = self.adopted.saturating_sub(1);
@@ -453,7 +451,7 @@ impl Shard {
         now: Timestamp,
     ) -> Verdict {
         if let Some(session) = self.sessions.get_mut(slot)
-            && let Some(Interception::Adopted(adopted)) = &mut session.interception
+            && let Some(adopted) = session.adopted_mut()
             && let Some(TooBig { mtu, seq }) = too_big(packet)
         {
             // What travels to the server was sent on the server's leg.
@@ -467,26 +465,26 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(slot) else {
             return;
         };
-        let Some(Interception::Adopted(mut adopted)) = session.interception.take() else {
+        let Some(Interception::Adopted(mut adopted)) = session.take_interception() else {
             return;
         };
-        if adopted.flow.is_undecided() && session.state == State::Open {
+        if adopted.flow.is_undecided() && session.state() == State::Open {
             decide_late(env, now, session, &mut adopted, &mut self.counters, out);
         }
         let summing = summing(env);
         let refused = drive(env, now, session, &mut adopted, summing, &mut self.counters, out);
         if let Some(decision) = refused
-            && session.state == State::Open
+            && session.state() == State::Open
         {
             refuse_adopted(env, now, session, decision, out);
         }
         tell(env, now, session, &mut adopted, out);
         if adopted.flow.is_over() {
             self.adopted = self.adopted.saturating_sub(1);
-            if session.state == State::Open {
+            if session.state() == State::Open {
                 session.end();
             }
-            self.touch(env, now, slot);
+            self.touch(now, slot);
             return;
         }
         let due = adopted.flow.deadline().filter(|at| *at < adopted.queued);
@@ -494,17 +492,17 @@ impl Shard {
             adopted.queued = at;
             self.timers.push(Due {
                 at,
-                session_id: session.id,
+                session_id: session.id(),
                 slot,
             });
         }
-        session.interception = Some(Interception::Adopted(adopted));
+        session.set_interception(Some(Interception::Adopted(adopted)));
         // What an earlier deadline has overtaken must not outnumber the sessions.
         let sessions = &self.sessions;
         self.timers.prune(self.adopted, |due| {
             sessions.get(due.slot).is_some_and(|session| {
-                session.id == due.session_id
-                    && matches!(&session.interception, Some(Interception::Adopted(adopted)) if adopted.queued == due.at)
+                session.id() == due.session_id
+                    && matches!(session.interception(), Some(Interception::Adopted(adopted)) if adopted.queued == due.at)
             })
         });
     }
@@ -515,17 +513,17 @@ impl Shard {
             let Some(session) = self.sessions.get_mut(due.slot) else {
                 continue;
             };
-            if session.id != due.session_id {
+            if session.id() != due.session_id {
                 continue;
             }
-            let Some(Interception::Adopted(adopted)) = &mut session.interception else {
+            let Some(adopted) = session.adopted_mut() else {
                 continue;
             };
             if adopted.queued != due.at {
                 continue;
             }
             adopted.queued = Timestamp::MAX;
-            out.caused_by(session.id, session.layer, now);
+            out.caused_by(session.id(), session.layer(), now);
             self.turn(env, now, due.slot, out);
         }
     }
@@ -537,7 +535,7 @@ impl Shard {
 
     /// Lets go of what a session that is removed held: frames that wait are dropped, ends that are spoken to reset.
     pub(super) fn let_go(&mut self, env: &Env<'_>, now: Timestamp, session: &mut Session, out: &mut Outputs) {
-        match session.interception.take() {
+        match session.take_interception() {
             None => {}
             Some(Interception::Watching(watch)) => {
                 self.counters
@@ -676,7 +674,7 @@ fn decide_late(
         Greeting::Unreadable => {
             // As a session whose client names no server.
             let nameless = Some(CategorySet::default());
-            let decision = opening::by_rules(env.ruleset.policy(), session, &session.decided, nameless);
+            let decision = opening::by_rules(env.ruleset.policy(), session, session.tags(), nameless);
             adopted.rule = decided_by(env, decision);
             let failure = Failure::new(
                 FailureClass::Error,
@@ -714,7 +712,7 @@ fn refuse_adopted(
     decision: Decision,
     out: &mut Outputs,
 ) {
-    session.ruling = Ruling::new(env.ruleset.policy(), decision);
+    session.set_ruling(env.ruleset, decision);
     session.ended_by(SessionEndReason::PolicyDeny);
     out.record(records::refused_later(env, now, session));
     session.end();
@@ -722,11 +720,11 @@ fn refuse_adopted(
 
 /// A client that asks a proxy for a host, and then names none in its `ClientHello`, wants that host.
 fn name_by_request(session: &mut Session, named: bool) {
-    if let Some(Interception::Watching(watch)) = &session.interception
+    if let Some(Interception::Watching(watch)) = session.interception()
         && !named
         && let Some(asked) = watch.asked()
     {
-        session.server_name = match asked {
+        session.extra_mut().server_name = match asked {
             AskedHost::Name(name) => Some(Box::new(name)),
             AskedHost::Address(_) => None,
         };
@@ -737,7 +735,7 @@ fn name_by_request(session: &mut Session, named: bool) {
 /// an application of its own.
 fn keeps_application(env: &Env<'_>, session: &Session) -> bool {
     let tunnels = [Application::HttpProxy, Application::Socks].map(|tunnel| env.ruleset.app(tunnel));
-    match session.recognition {
+    match session.recognition() {
         Recognition::Settled(app) => app != AppId::UNKNOWN_TCP && !tunnels.contains(&app),
         Recognition::Looking | Recognition::NoPayload => false,
     }

@@ -33,7 +33,7 @@ impl Shard {
     /// Shows every session as the traffic record it would write at `now`.
     pub fn list_sessions(&self, env: &Env<'_>, now: Timestamp, show: &mut dyn FnMut(SessionState, Record)) {
         for (_, session) in self.sessions.slots() {
-            let state = match session.state {
+            let state = match session.state() {
                 State::Open => SessionState::Active,
                 State::Sinkholed | State::Ended | State::Discard => SessionState::Discard,
             };

@@ -5,14 +5,14 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use logs::Body;
 use packet::{FlowKey, FlowTuple, VlanTags};
 use policy::{
-    Action, Policy, PolicyBuilder, RuleId, SecurityRuleDraft, Symbol, SymbolsBuilder, WireSpec, ZoneDraft,
+    Action, Decision, Policy, PolicyBuilder, RuleId, SecurityRuleDraft, SymbolsBuilder, WireSpec, ZoneDraft,
     ZoneId,
 };
 use proptest::prelude::*;
 use tags::{TagLimits, TagNames, TagStore};
 
 use super::*;
-use crate::{Event, Ruleset, Sides};
+use crate::{Event, Ruleset, Sides, session::Ruling};
 
 const CAPACITY: usize = 8;
 const FLOWS: u8 = 24;
@@ -141,61 +141,27 @@ fn policy() -> Policy {
     builder.build(Arc::new(symbols.freeze())).unwrap()
 }
 
-fn session(flow: u8, id: u64, now: Timestamp) -> Session {
-    let key = key(flow);
-    Session {
-        key,
-        hash: key.symmetric_hash(0),
-        mark: 0,
-        settled_until: Timestamp::ZERO,
-        state: State::Open,
-        asks: Asks::default(),
-        deadline: now,
-        keep: 0,
-        present: Present::Yes,
-        queued: Timestamp::MAX,
-        decided: crate::session::DecidedUnder::default(),
-        traffic: Default::default(),
-        last_packet: now,
-        tcp: None,
-        recognition: Recognition::NoPayload,
-        detector: None,
-        detector_seq: [None; 2],
-        id,
-        start: now,
-        layer: 0,
-        ruling: Ruling {
-            rule: RuleId(0),
-            name: Symbol::EMPTY,
-            action: Action::Allow,
-            provisional: false,
-            name_matters: false,
-            log_setting: None,
-            log_end: true,
-        },
-        zones: Zones {
-            ids: [ZoneId(0); 2],
-            names: [Symbol::EMPTY; 2],
-        },
-        interfaces: [InterfaceId(0), InterfaceId(1)],
-        end_reason: None,
-        client_mac: None,
-        source_told: now,
-        carrier: false,
-        taggable: true,
-        server_unproven: false,
-        from_inside: true,
-        sinkholed_query: false,
-        server_name: None,
-        name_finder: None,
-        not_dns: false,
-        answered_dns: false,
-        dns_stream: None,
-        interception: None,
-        closed_tls: None,
-        decrypted: false,
-        account: Account::default(),
-    }
+fn ruling(ruleset: &Ruleset) -> Arc<Ruling> {
+    let decision = Decision {
+        rule: RuleId(0),
+        action: Action::Allow,
+        provisional: false,
+        name_matters: false,
+    };
+    Rulings::default().of_new(
+        ruleset,
+        decision,
+        [ZoneId(0); 2],
+        [InterfaceId(0), InterfaceId(1)],
+    )
+}
+
+fn session(ruleset: &Ruleset, flow: u8, id: u64, now: Timestamp) -> Session {
+    Session::new(&key(flow), id, now, 0, ruling(ruleset))
+}
+
+fn hash(flow: u8) -> u64 {
+    key(flow).symmetric_hash(0)
 }
 
 fn ends(out: &mut Outputs) -> Vec<End> {
@@ -237,8 +203,8 @@ proptest! {
             match step {
                 Step::Open(flow) => {
                     if slot(&shard, flow).is_none() {
-                        let slot = shard.insert(&env, now, session(flow, id, now), &mut out).unwrap();
-                        shard.touch(&env, now, slot);
+                        let slot = shard.insert(&env, now, hash(flow), session(&ruleset, flow, id, now), &mut out).unwrap();
+                        shard.touch(now, slot);
                     }
                     naive.open(now, flow, id);
                 }
@@ -250,7 +216,7 @@ proptest! {
                     ] {
                         let found = find(&shard, key);
                         let session = found.and_then(|(slot, _)| shard.sessions.get(slot));
-                        prop_assert_eq!(session.map(|session| session.id), known);
+                        prop_assert_eq!(session.map(Session::id), known);
                         prop_assert_eq!(found.map(|(_, direction)| direction), known.map(|_| way));
                     }
                 }
@@ -264,13 +230,14 @@ proptest! {
                 }
                 Step::Touch(flow) => {
                     if let Some(slot) = slot(&shard, flow) {
-                        shard.touch(&env, now, slot);
+                        shard.touch(now, slot);
                     }
                     naive.touch(now, flow);
                 }
                 Step::Shorten(flow) => {
                     if let Some(slot) = slot(&shard, flow) {
-                        shard.shorten(&env, now, slot);
+                        let before = shard.sessions.get(slot).unwrap().deadline();
+                        shard.shorten(&env, now, slot, before);
                     }
                     let soon = now.saturating_add(Duration::from_secs(30));
                     if let Some(known) = naive.find(flow) {
@@ -279,7 +246,7 @@ proptest! {
                 }
                 Step::Discard(flow) => {
                     if let Some(slot) = slot(&shard, flow) {
-                        shard.discard(&env, now, slot);
+                        shard.discard(now, slot);
                     }
                     if let Some(known) = naive.find(flow) {
                         known.discard = true;
@@ -295,9 +262,10 @@ proptest! {
             naive.ends.sort_unstable();
             prop_assert_eq!(ends(&mut out), std::mem::take(&mut naive.ends), "after {:?}", step);
             prop_assert_eq!(shard.session_count(), naive.known.len());
-            prop_assert!(shard.deadlines.len() <= DeadlineQueue::bound(CAPACITY));
+            let [queued, bound] = shard.ages.size();
+            prop_assert!(queued <= bound && bound <= 64 + 2 * CAPACITY);
         }
-        let held: Vec<u64> = shard.sessions.slots().map(|(_, session)| session.id).collect();
+        let held: Vec<u64> = shard.sessions.slots().map(|(_, session)| session.id()).collect();
         for known in &naive.known {
             prop_assert!(held.contains(&known.id));
         }
@@ -324,9 +292,12 @@ fn deadlines_of_sessions_that_are_gone_do_not_pile_up() {
     let (mut shard, mut out) = (Shard::new(limits), Outputs::default());
     let now = Timestamp::from_secs(1000);
     for id in 1..10_000 {
-        let slot = shard.insert(&env, now, session(0, id, now), &mut out).unwrap();
-        shard.touch(&env, now, slot);
+        let slot = shard
+            .insert(&env, now, hash(0), session(&ruleset, 0, id, now), &mut out)
+            .unwrap();
+        shard.touch(now, slot);
         shard.close(&env, now, slot, &mut out);
-        assert!(shard.deadlines.len() <= DeadlineQueue::bound(CAPACITY), "{id}");
+        let [queued, bound] = shard.ages.size();
+        assert!(queued <= bound && bound <= 64 + 2 * CAPACITY, "{id}");
     }
 }

@@ -1,18 +1,19 @@
 //! Which rule holds, and does it still hold?
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use packet::{DomainName, FlowKey, Timestamp, TunnelId};
-use policy::{AppKnowledge, Decision, Policy, Query, ZoneId};
+use policy::{AppKnowledge, Decision, Query, ZoneId};
 use tags::{Context, TagSet};
 
 use crate::{
-    Env,
-    session::{DecidedUnder, EndTags, Recognition, Ruling, Session, State, Zones},
+    Env, Ruleset,
+    session::{DecidedUnder, EndTags, Note, Recognition, Session, State, Zones},
     stages::admit,
 };
 
-/// Reads what the two ends are tagged with, and until when that holds.
+/// Reads what the two ends are tagged with, and until when that holds. Take [`Env::mark`] first: what changes after it
+/// shows as a difference later.
 pub(crate) fn read_tags(
     env: &Env<'_>,
     now: Timestamp,
@@ -20,12 +21,6 @@ pub(crate) fn read_tags(
     server: IpAddr,
     server_name: Option<&DomainName>,
 ) -> DecidedUnder {
-    // Stamps first: what changes after them shows as a difference later.
-    let mut decided = DecidedUnder {
-        stamps: [env.tags.stamp(client), env.tags.stamp(server)],
-        policy: env.ruleset.generation(),
-        ..DecidedUnder::default()
-    };
     let of_client = Context {
         peer: server,
         server_name,
@@ -37,18 +32,22 @@ pub(crate) fn read_tags(
     let (mut client_tags, mut server_tags) = (TagSet::new(), TagSet::new());
     let client_until = env.tags.lookup(now, client, of_client, &mut client_tags);
     let server_until = env.tags.lookup(now, server, of_server, &mut server_tags);
-    decided.tags = EndTags::new(client_tags, server_tags);
-    decided.until = client_until.min(server_until);
-    decided
+    DecidedUnder {
+        until: client_until.min(server_until),
+        tags: EndTags::new(client_tags, server_tags),
+    }
 }
 
 /// Whether nothing that the session's verdict rests on has changed.
 pub(crate) fn is_current(session: &Session, env: &Env<'_>, now: Timestamp) -> bool {
-    let decided = &session.decided;
-    let tuple = session.key.tuple();
-    decided.policy == env.ruleset.generation()
-        && now < decided.until
-        && decided.stamps == [env.tags.stamp(tuple.src), env.tags.stamp(tuple.dst)]
+    let ruling = &session.ruling;
+    if ruling.generation != env.ruleset.generation() || now >= session.until() {
+        return false;
+    }
+    let seen = env.changes_at(session.mark);
+    let tuple = session.key().tuple();
+    let changed = |address| env.tags.stamp(address).is_after(seen);
+    !changed(tuple.src) && !changed(tuple.dst)
 }
 
 /// Asks the policy about a flow.
@@ -93,51 +92,59 @@ pub(crate) enum Again {
 /// Decides a session again because tags, policy, application or name have changed. What the ends are tagged
 /// with is compared first: a change that did not touch them costs no walk over the rules.
 pub(crate) fn again(session: &mut Session, env: &Env<'_>, now: Timestamp, learnt: bool) -> Again {
-    let policy = env.ruleset.policy();
-    let tuple = session.key.tuple();
+    let tuple = session.key().tuple();
     session.mark = env.mark();
+    let asked_before = session.ruling.generation == env.ruleset.generation();
     // What cannot be where it is any more is refused like a session between zones that no rule knows.
-    let homeless = session.decided.policy != env.ruleset.generation() && !rezone(session, policy);
-    let name = session.server_name.as_deref();
+    let homeless = !asked_before && !rezone(session, env.ruleset);
+    let name = session.server_name();
     let decided = read_tags(env, now, tuple.src, tuple.dst, name);
-    let same = decided.policy == session.decided.policy && decided.tags == session.decided.tags;
+    let same = asked_before && decided.tags == *session.tags();
     if same && !learnt {
-        session.decided = decided;
+        session.set_decided(decided);
         return Again::Unchanged;
     }
-    let app = match (session.recognition, session.state) {
+    let app = match (session.recognition(), session.state()) {
         (Recognition::Settled(app), State::Open | State::Sinkholed) => AppKnowledge::Known(app),
         _ => AppKnowledge::Unknown,
     };
     let decision = if homeless {
-        policy.nothing_matches()
+        env.ruleset.policy().nothing_matches()
     } else {
-        ask(env, session.zones.ids, &session.key, app, name, &decided)
+        ask(env, session.ruling.zones.ids, &session.key(), app, name, &decided)
     };
-    session.decided = decided;
+    session.set_decided(decided);
     if decision.action.allows() {
-        session.ruling = Ruling::new(policy, decision);
+        session.set_ruling(env.ruleset, decision);
         return Again::Allowed;
     }
     Again::Refused(decision)
 }
 
 /// Finds the session's place in a policy that it was not decided under. `false`: it has none.
-fn rezone(session: &mut Session, policy: &Policy) -> bool {
+fn rezone(session: &mut Session, ruleset: &Ruleset) -> bool {
+    let policy = ruleset.policy();
+    let key = session.key();
     let [client, server] = session
+        .ruling
         .interfaces
-        .map(|interface| policy.zone_of(interface, session.key.vlans()));
+        .map(|interface| policy.zone_of(interface, key.vlans()));
+    let ruling = Arc::make_mut(&mut session.ruling);
+    ruling.generation = ruleset.generation();
     let (Some(client), Some(server)) = (client, server) else {
         return false;
     };
-    session.zones = Zones::new(policy, [client, server]);
-    let tuple = session.key.tuple();
-    if session.layer > 0 {
-        session.taggable = admit::proven_inside(policy, client, tuple.src);
-        session.server_unproven = !admit::proven_inside(policy, server, tuple.dst);
+    ruling.zones = Zones::new(policy, [client, server]);
+    let tuple = key.tuple();
+    if session.layer() > 0 {
+        session.set(Note::Taggable, admit::proven_inside(policy, client, tuple.src));
+        session.set(
+            Note::ServerUnproven,
+            !admit::proven_inside(policy, server, tuple.dst),
+        );
         return true;
     }
     let source = admit::source(policy, client, tuple.src);
-    session.taggable = source.unwrap_or(false);
+    session.set(Note::Taggable, source.unwrap_or(false));
     source.is_ok()
 }

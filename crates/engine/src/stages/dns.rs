@@ -13,7 +13,7 @@ use policy::{DnsAction, ListId, SpywareProfile};
 use crate::{
     DropReason, Scene, Verdict,
     records::{self, Threat},
-    session::{Direction, Session},
+    session::{Direction, Note, Session},
 };
 
 /// A listed name in a message, and what the profile does about it.
@@ -98,7 +98,7 @@ fn question(
         DnsAction::Alert | DnsAction::Allow => None,
         DnsAction::Block => Some(Verdict::Drop(DropReason::DomainBlocked)),
         DnsAction::Sinkhole => {
-            session.sinkholed_query = true;
+            session.set(Note::SinkholedQuery, true);
             scene.counters.sinkholed += 1;
             dns::sinkhole_reply(query, &sinkhole_answer(profile), scene.message);
             send_back(scene, session);
@@ -135,7 +135,7 @@ fn reply(
     response: &Response<'_>,
 ) -> Option<Verdict> {
     let domains = scene.env.ruleset.domains();
-    if session.sinkholed_query
+    if session.is(Note::SinkholedQuery)
         && listed_question(domains, profile, response.questions())
             .is_some_and(|listed| listed.action == DnsAction::Sinkhole)
     {
@@ -235,10 +235,10 @@ pub(crate) fn record(scene: &mut Scene<'_, '_>, session: &Session, listed: &List
 pub(crate) fn answered(scene: &mut Scene<'_, '_>, session: &mut Session) {
     let Some(ip) = scene.packet.ip() else { return };
     // What a tunnel's inside claims about addresses is no fact of the link.
-    if scene.packet.tunnel().is_some() || session.answered_dns || !scene.env.sides.contains(ip.src) {
+    if scene.packet.tunnel().is_some() || session.is(Note::AnsweredDns) || !scene.env.sides.contains(ip.src) {
         return;
     }
-    session.answered_dns = true;
+    session.set(Note::AnsweredDns, true);
     if !scene.env.ruleset.policy().is_resolver(ip.src) {
         scene.out.fact(Fact::AnsweredDns {
             server: ip.src,

@@ -13,7 +13,7 @@ use policy::{DnsAction, SpywareProfile};
 use super::{dns as names, naming, refuse};
 use crate::{
     DropReason, Scene, Verdict,
-    session::{Direction, Session, State},
+    session::{Direction, Note, Session, State},
 };
 
 /// Bytes of out-of-order data kept per direction.
@@ -63,24 +63,25 @@ pub(crate) fn segment(
     profile: &SpywareProfile,
     tcp: &Tcp<'_>,
 ) -> Option<Verdict> {
-    if session.not_dns || tcp.payload.is_empty() {
+    if session.is(Note::NotDns) || tcp.payload.is_empty() {
         return None;
     }
-    if session.dns_stream.is_none() && !worth_a_stream(session, tcp, scene.direction) {
-        session.not_dns = true;
+    let stream = session.extra.as_mut().and_then(|extra| extra.dns_stream.take());
+    if stream.is_none() && !worth_a_stream(session, tcp, scene.direction) {
+        session.set(Note::NotDns, true);
         return None;
     }
-    let mut stream = session.dns_stream.take().unwrap_or_else(|| {
+    let mut stream = stream.unwrap_or_else(|| {
         Box::new(DnsStream {
             halves: [Half::new(), Half::new()],
             certain: false,
         })
     });
     let found = read(scene, session, profile, &mut stream, tcp);
-    if !session.not_dns {
-        session.dns_stream = Some(stream);
+    if !session.is(Note::NotDns) {
+        session.extra_mut().dns_stream = Some(stream);
     }
-    match (session.state, found.sinkholed || found.blocked) {
+    match (session.state(), found.sinkholed || found.blocked) {
         (State::Open, true) => Some(end(scene, session, &found, tcp)),
         // What belongs to a session that is over is dropped by the caller.
         (State::Open, false) | (State::Sinkholed | State::Ended | State::Discard, _) => None,
@@ -90,7 +91,8 @@ pub(crate) fn segment(
 /// The common case decided without a stream: a first segment that is plainly something else. One that is
 /// ahead of its stream's beginning tells nothing yet.
 fn worth_a_stream(session: &Session, tcp: &Tcp<'_>, direction: Direction) -> bool {
-    let first_of_session = session.detector_seq.iter().flatten().count() <= 1;
+    let first_of_session =
+        !(session.has_heard(Direction::ClientToServer) && session.has_heard(Direction::ServerToClient));
     let at_beginning = tcp.seq.wrapping_add(u32::from(tcp.flags.syn())) == session.first_byte(tcp, direction);
     !first_of_session || !at_beginning || dns::looks_like_dns_tcp(tcp.payload) != Likeness::No
 }
@@ -150,7 +152,7 @@ fn read(
     if pushed == StreamPush::Overflow {
         scene.counters.dns_stream_overflow += 1;
     }
-    session.not_dns = no_dns;
+    session.set(Note::NotDns, no_dns);
     found
 }
 
@@ -181,7 +183,7 @@ fn one_message(
                 out.fact(fact);
             });
         }
-        if session.sinkholed_query {
+        if session.is(Note::SinkholedQuery) {
             return;
         }
         let Some(listed) = names::listed_reply(domains, profile, &response) else {
@@ -202,7 +204,7 @@ fn one_message(
         DnsAction::Sinkhole => {
             scene.counters.sinkholed += 1;
             found.sinkholed = true;
-            session.sinkholed_query = true;
+            session.set(Note::SinkholedQuery, true);
             // A forged reply is far shorter than 64 KiB.
             let length = u16::try_from(scene.message.len()).unwrap_or(u16::MAX);
             scene.replies.extend_from_slice(&length.to_be_bytes());
@@ -215,7 +217,7 @@ fn one_message(
 fn end(scene: &mut Scene<'_, '_>, session: &mut Session, found: &Found, tcp: &Tcp<'_>) -> Verdict {
     let direction = scene.direction;
     let packet = scene.packet;
-    session.state = State::Sinkholed;
+    session.set_state(State::Sinkholed);
     session.ended_by(logs::SessionEndReason::Threat);
     let asked_here = direction == Direction::ClientToServer;
     if !build::can_answer(packet) {
@@ -297,7 +299,7 @@ fn client_position(session: &Session, tcp: &Tcp<'_>, direction: Direction) -> (u
     match direction {
         Direction::ClientToServer => (tcp.ack, end),
         Direction::ServerToClient => {
-            let tracker = session.tcp.as_ref();
+            let tracker = session.tcp();
             let seq = tracker
                 .filter(|tracker| tracker.heard(direction))
                 .map_or(tcp.seq, |tracker| tracker.next_seq(direction));

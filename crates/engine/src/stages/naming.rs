@@ -12,7 +12,7 @@ use packet::{Timestamp, Transport};
 use super::dns::link_local_naming;
 use crate::{
     Env, Ingress, Scene, records,
-    session::{Direction, Session},
+    session::{Direction, Note, Session},
 };
 
 /// Questions of one shard that may wait for their answers; a further one takes the place of another.
@@ -46,10 +46,10 @@ fn place(mark: u64) -> usize {
     mark as usize % MAX_ASKED
 }
 
-/// The flow's hash is keyed, and so is the mark.
+/// Another session has another mark for the same question.
 fn mark(session: &Session, id: u16, question: &Question) -> u64 {
     let mut hasher = DefaultHasher::new();
-    session.hash.hash(&mut hasher);
+    session.id().hash(&mut hasher);
     id.hash(&mut hasher);
     question.name.hash(&mut hasher);
     question.qtype.hash(&mut hasher);
@@ -112,7 +112,7 @@ pub(crate) fn answered(
         return;
     };
     let policy = env.ruleset.policy();
-    let by_asker = policy.lists_resolvers() && !policy.is_resolver(session.key.tuple().dst);
+    let by_asker = policy.lists_resolvers() && !policy.is_resolver(session.key().tuple().dst);
     let asker = records::sender(session).filter(|_| by_asker);
     for address in response.addresses().take(MAX_ADDRESSES) {
         let proof = NameProof::Dns;
@@ -130,12 +130,12 @@ pub(crate) fn answered(
 /// Whether answers in this session count: those of a listed resolver, and those to one that is where it should be.
 fn may_tell(env: &Env<'_>, session: &Session) -> bool {
     let policy = env.ruleset.policy();
-    let tuple = session.key.tuple();
+    let tuple = session.key().tuple();
     // What a tunnel's inside claims about addresses is no fact.
-    session.layer == 0
+    session.layer() == 0
         && (!policy.lists_resolvers()
             || policy.is_resolver(tuple.dst)
-            || (policy.is_resolver(tuple.src) && session.taggable))
+            || (policy.is_resolver(tuple.src) && session.is(Note::Taggable)))
 }
 
 #[cfg(test)]

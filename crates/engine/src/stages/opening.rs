@@ -7,7 +7,7 @@ use tags::TagSet;
 use super::decide;
 use crate::{
     Env,
-    session::{DecidedUnder, EndTags, Session},
+    session::{EndTags, Session},
 };
 
 /// What holds for a session whose server's name is known as far as it ever will be.
@@ -25,29 +25,29 @@ pub(crate) struct Opening {
 pub(crate) fn by_rules(
     policy: &Policy,
     session: &Session,
-    decided: &DecidedUnder,
+    tags: &EndTags,
     category: Option<CategorySet>,
 ) -> DecryptionDecision {
-    let [from, to] = session.zones.ids;
+    let [from, to] = session.ruling.zones.ids;
     policy.decide_decryption(&DecryptionQuery {
         from,
         to,
-        tuple: session.key.tuple(),
+        tuple: session.key().tuple(),
         category,
-        src_tags: decided.tags.of_client(),
-        dst_tags: decided.tags.of_server(),
+        src_tags: tags.of_client(),
+        dst_tags: tags.of_server(),
     })
 }
 
 /// Decides about a session whose client has said what it wants.
 pub(crate) fn decide(env: &Env<'_>, now: Timestamp, session: &Session) -> Opening {
     let policy = env.ruleset.policy();
-    let tuple = session.key.tuple();
-    let name = session.server_name.as_deref();
+    let tuple = session.key().tuple();
+    let name = session.server_name();
     // Tags can be of a server's name: they are read again now that it is known.
     let decided = decide::read_tags(env, now, tuple.src, tuple.dst, name);
     let category = name.map_or_else(CategorySet::default, |name| policy.categorize(name));
-    let decision = by_rules(policy, session, &decided, Some(category));
+    let decision = by_rules(policy, session, &decided.tags, Some(category));
     let excluded = name.is_some_and(|name| policy.excluded_from_decryption(name));
     let stays_closed = excluded || decision.action == DecryptAction::NoDecrypt;
     if stays_closed
@@ -70,7 +70,7 @@ pub(crate) fn decide(env: &Env<'_>, now: Timestamp, session: &Session) -> Openin
     let bypassed = stays_closed && {
         let rule = decision.rule.and_then(|id| policy.decryption_rule(id));
         let by_tags = rule.is_some_and(|rule| !rule.dynamic_destinations().is_empty());
-        by_tags && opens_untagged(policy, session, &decided, category)
+        by_tags && opens_untagged(policy, session, &decided.tags, category)
     };
     Opening {
         decision: Some(decision),
@@ -80,14 +80,11 @@ pub(crate) fn decide(env: &Env<'_>, now: Timestamp, session: &Session) -> Openin
 }
 
 /// Whether a session would be opened, were its server not tagged.
-fn opens_untagged(policy: &Policy, session: &Session, decided: &DecidedUnder, category: CategorySet) -> bool {
-    if decided.tags.of_server().is_empty() {
+fn opens_untagged(policy: &Policy, session: &Session, tags: &EndTags, category: CategorySet) -> bool {
+    if tags.of_server().is_empty() {
         return false;
     }
-    let untagged = DecidedUnder {
-        tags: EndTags::new(decided.tags.of_client().clone(), TagSet::new()),
-        ..decided.clone()
-    };
+    let untagged = EndTags::new(tags.of_client().clone(), TagSet::new());
     by_rules(policy, session, &untagged, Some(category)).action == DecryptAction::Decrypt
 }
 
@@ -101,13 +98,13 @@ fn without_the_name(
     name: &DomainName,
     profile: Option<DecryptionProfileId>,
 ) -> Option<DecryptionDecision> {
-    let tuple = session.key.tuple();
+    let tuple = session.key().tuple();
     if !env.ruleset.verifies_names() || env.ruleset.knows_name(now, tuple.dst, name) {
         return None;
     }
     let policy = env.ruleset.policy();
     let decided = decide::read_tags(env, now, tuple.src, tuple.dst, None);
-    let decision = by_rules(policy, session, &decided, Some(CategorySet::default()));
+    let decision = by_rules(policy, session, &decided.tags, Some(CategorySet::default()));
     let verifies = |profile: Option<DecryptionProfileId>| {
         profile
             .and_then(|id| policy.decryption_profile(id))

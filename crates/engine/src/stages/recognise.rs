@@ -42,7 +42,8 @@ pub(crate) fn payload(
 /// Shows the recogniser all that a client has said, where its segments did not come in order, or went to the proxy.
 /// `true`: the application is known now, and was not before.
 pub(crate) fn first_bytes(session: &mut Session, env: &Env<'_>, said: &[u8]) -> bool {
-    session.detector = Some(Box::new(AppDetector::new(session.protocol())));
+    let detector = Box::new(AppDetector::new(session.protocol()));
+    session.extra_mut().detector = Some(detector);
     application(session, env, said, Direction::ClientToServer)
 }
 
@@ -50,12 +51,17 @@ pub(crate) fn first_bytes(session: &mut Session, env: &Env<'_>, said: &[u8]) -> 
 fn in_order<'a>(session: &mut Session, tcp: &Tcp<'a>, direction: Direction) -> &'a [u8] {
     let first = tcp.seq.wrapping_add(u32::from(tcp.flags.syn()));
     let beginning = session.first_byte(tcp, direction);
-    let Some(wanted) = session.detector_seq.get_mut(direction.index()) else {
-        return &[];
-    };
     if tcp.payload.is_empty() {
         return &[];
     }
+    session.hear(direction);
+    // Without it nobody looks for anything.
+    let Some(extra) = &mut session.extra else {
+        return &[];
+    };
+    let Some(wanted) = extra.detector_seq.get_mut(direction.index()) else {
+        return &[];
+    };
     let expected = *wanted.get_or_insert(beginning);
     if after(first, expected) {
         return &[];
@@ -71,30 +77,37 @@ fn in_order<'a>(session: &mut Session, tcp: &Tcp<'a>, direction: Direction) -> &
 }
 
 fn application(session: &mut Session, env: &Env<'_>, payload: &[u8], direction: Direction) -> bool {
-    if matches!(session.recognition, Recognition::Settled(_)) {
-        session.detector = None;
+    if matches!(session.recognition(), Recognition::Settled(_)) {
+        forget_detector(session);
         return false;
     }
-    let tuple = session.key.tuple();
+    let tuple = session.key().tuple();
     let ports = Ports {
         client: tuple.sport,
         server: tuple.dport,
     };
-    let Some(detector) = &mut session.detector else {
+    let detector = session.extra.as_mut().and_then(|extra| extra.detector.as_mut());
+    let Some(detector) = detector else {
         return false;
     };
     let found = detector.feed(ports, direction == Direction::ClientToServer, payload);
-    session.recognition = match found {
+    session.recognise(match found {
         Found::Recognised(application) => Recognition::Settled(env.ruleset.app(application)),
         Found::NeedMore => Recognition::Looking,
         Found::Unknown if tuple.protocol == IpProtocol::TCP => Recognition::Settled(AppId::UNKNOWN_TCP),
         Found::Unknown => Recognition::Settled(AppId::UNKNOWN_UDP),
-    };
-    let settled = matches!(session.recognition, Recognition::Settled(_));
+    });
+    let settled = matches!(session.recognition(), Recognition::Settled(_));
     if settled {
-        session.detector = None;
+        forget_detector(session);
     }
     settled
+}
+
+fn forget_detector(session: &mut Session) {
+    if let Some(extra) = &mut session.extra {
+        extra.detector = None;
+    }
 }
 
 fn server_name(
@@ -106,17 +119,20 @@ fn server_name(
     if direction != Direction::ClientToServer || !matches!(transport, Transport::Tcp(_)) {
         return false;
     }
-    let Some(finder) = &mut session.name_finder else {
+    let Some(extra) = &mut session.extra else {
+        return false;
+    };
+    let Some(finder) = &mut extra.name_finder else {
         return false;
     };
     let search = finder.push(payload);
     if search == NameSearch::NeedMore {
         return false;
     }
-    session.name_finder = None;
+    extra.name_finder = None;
     let NameSearch::Found(name) = search else {
         return false;
     };
-    session.server_name = Some(Box::new(name));
+    extra.server_name = Some(Box::new(name));
     true
 }

@@ -58,7 +58,7 @@ pub(crate) fn toward(
     direction: Direction,
     out: &mut Outputs,
 ) -> bool {
-    let Some(segment) = reset_segment(session.tcp.as_ref(), travel, tcp, direction) else {
+    let Some(segment) = reset_segment(session.tcp(), travel, tcp, direction) else {
         return false;
     };
     send(session, travel, packet, direction, &segment, out);
@@ -74,7 +74,7 @@ pub(crate) fn send(
     segment: &Segment<'_>,
     out: &mut Outputs,
 ) {
-    let [client, server] = session.interfaces;
+    let [client, server] = session.ruling.interfaces;
     let egress = match travel {
         Direction::ClientToServer => server,
         Direction::ServerToClient => client,

@@ -23,8 +23,7 @@ impl Shown {
     /// What a certificate shows on its face. Whoever issued it may have been nobody.
     pub(crate) fn on_its_face(certificate: &LeafCertificate, session: &Session, now: Timestamp) -> Self {
         let wrong_name = session
-            .server_name
-            .as_deref()
+            .server_name()
             .is_some_and(|name| !certificate.covers(name));
         Self {
             dates: certificate
@@ -49,12 +48,12 @@ impl Shown {
         let Some(trust) = env.ruleset.trust() else {
             return self;
         };
-        let name = session.server_name.as_deref().map(ToString::to_string);
+        let name = session.server_name().map(ToString::to_string);
         let validity = [certificate.not_before, certificate.not_after].map(seconds);
         let verdict = trust.judge_shown(
             chain,
             name.as_deref(),
-            session.key.tuple().dst,
+            session.key().tuple().dst,
             seconds(now),
             validity.into(),
         );

@@ -1,7 +1,7 @@
 //! Does this segment belong to its connection, and what does it say about its end?
 
 use logs::SessionEndReason;
-use packet::Tcp;
+use packet::{Tcp, Timestamp};
 use policy::Asymmetric;
 
 use crate::{
@@ -14,8 +14,17 @@ use crate::{
 pub(crate) struct Judged {
     /// The connection's state once the segment has gone on.
     pub(crate) tracker: TcpTracker,
+    pub(crate) resync: Option<u32>,
     /// It is a reset that its receiver will challenge.
-    pub(crate) unverified_reset: bool,
+    unverified_reset: bool,
+}
+
+impl Judged {
+    /// A reset that its receiver will challenge does not keep its session: when it would age without it. `None` where it
+    /// is something else.
+    pub(crate) fn shortens(&self, session: &Session) -> Option<Timestamp> {
+        self.unverified_reset.then(|| session.deadline())
+    }
 }
 
 /// Judges a segment of a known session, and notes in it what ends it. What the receiver would not accept is an
@@ -26,17 +35,18 @@ pub(crate) fn judge(
     tcp: &Tcp<'_>,
     direction: Direction,
 ) -> Result<Judged, DropReason> {
-    let (tracker, segment) = match session.tcp {
+    let mut resync = session.resync();
+    let (tracker, segment) = match session.tcp().copied() {
         None => (TcpTracker::new(tcp, direction), first_segment(tcp)),
         Some(mut known) => {
-            let segment = known.segment(tcp, direction);
+            let segment = known.segment(tcp, direction, &mut resync);
             (known, segment)
         }
     };
     if segment == Segment::OutOfWindow {
         return Err(DropReason::OutOfWindow);
     }
-    let unanswered = tracker.one_sided() && session.tcp.is_some() && !tcp.flags.syn();
+    let unanswered = tracker.one_sided() && session.tcp().is_some() && !tcp.flags.syn();
     if unanswered && asymmetric == Asymmetric::Drop {
         return Err(DropReason::Asymmetric);
     }
@@ -55,6 +65,7 @@ pub(crate) fn judge(
     }
     Ok(Judged {
         tracker,
+        resync,
         unverified_reset: segment == Segment::UnverifiedReset,
     })
 }

@@ -20,7 +20,7 @@ use crate::{
     Counters, Env,
     interception::DecryptedBy,
     records,
-    session::{Direction, Session},
+    session::{Direction, Note, Session},
 };
 
 /// Bytes of out-of-order data kept per direction.
@@ -120,8 +120,9 @@ pub(crate) fn segment(
         Direction::ServerToClient => Peer::Server,
     };
     let Some(mut tls) = session
-        .closed_tls
-        .take()
+        .extra
+        .as_mut()
+        .and_then(|extra| extra.closed_tls.take())
         .or_else(|| begin(env, session, tcp, direction))
     else {
         return false;
@@ -138,8 +139,8 @@ pub(crate) fn segment(
     if tls.rule.is_none() && tls.watch.phase() >= TlsPhase::Greeted {
         tls.rule = ruled(env, now, session, counters);
         if let Some(rule) = tls.rule {
-            session.account.decryption_rule = rule.by.name;
-            session.account.bypassed = rule.bypassed;
+            session.extra_mut().decryption_rule = rule.by.name;
+            session.set(Note::Bypassed, rule.bypassed);
             counters.rules.decryption.hit(rule.by.name, now);
         }
         if tls.rule.is_none() {
@@ -166,7 +167,7 @@ pub(crate) fn segment(
     if tls.watch.phase() == TlsPhase::Unreadable {
         return false;
     }
-    session.closed_tls = Some(tls);
+    session.extra_mut().closed_tls = Some(tls);
     refused
 }
 
@@ -179,7 +180,7 @@ pub(crate) fn watch_from(session: &mut Session, said: &[u8], next: [u32; 2]) {
     }
     tls.started = [true; 2];
     tls.watch.push(Peer::Client, said);
-    session.closed_tls = Some(tls);
+    session.extra_mut().closed_tls = Some(tls);
 }
 
 /// Whether this segment opens a TLS session on which a rule could have a word.
@@ -187,7 +188,7 @@ fn begin(env: &Env<'_>, session: &Session, tcp: &Tcp<'_>, direction: Direction) 
     let opens = direction == Direction::ClientToServer
         && tcp.payload.first() == Some(&HANDSHAKE)
         && tcp.seq.wrapping_add(u32::from(tcp.flags.syn())) == session.first_byte(tcp, direction)
-        && session.layer == 0;
+        && session.layer() == 0;
     let policy = env.ruleset.policy();
     (opens && policy.decryption_rules().len() > 0).then(|| Box::new(ClosedTls::new()))
 }
@@ -282,7 +283,7 @@ fn refuses(tls: &ClosedTls) -> bool {
 
 /// The decryption record of a session that was closed and is over, where its rule wants one.
 pub(crate) fn ended(env: &Env<'_>, now: Timestamp, session: &Session) -> Option<Record> {
-    let tls = session.closed_tls.as_ref()?;
+    let tls = session.extra()?.closed_tls.as_ref()?;
     let rule = tls.rule?;
     let outcome = tls.watch.ended(tls.end);
     let fault = tls.shown.is_some_and(|shown| shown.fault().is_some());

@@ -34,6 +34,11 @@ impl TunnelId {
     pub fn to_bits(self) -> u32 {
         self.0
     }
+
+    #[cfg(test)]
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
 }
 
 /// Where a packet lies that travels inside another.

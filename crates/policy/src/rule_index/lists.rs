@@ -6,13 +6,13 @@ use super::side::{Named, Side};
 use super::{Candidate, Columns, RuleIndex};
 use crate::criteria::Facts;
 use crate::rule_bits::{Block, RuleBits};
-use crate::rule_sets::RuleSets;
 use crate::rule_traits::Traits;
 use crate::service_index::PortClasses;
 
 impl RuleIndex {
-    /// Visits every rule that can match, in order, until a visit breaks.
-    pub(super) fn visit_lists<B>(
+    /// Visits every rule that can match, in order, until a visit breaks. Neither side lists more than `N` rules; room
+    /// for them is cleared, so that of two sizes the smaller is worth asking for.
+    pub(super) fn visit_lists<const N: usize, B>(
         &self,
         facts: &Facts<'_>,
         columns: &Columns<'_>,
@@ -20,7 +20,7 @@ impl RuleIndex {
         mut visit: impl FnMut(Candidate) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let session = Traits::of_session(facts.from, facts.to, PortClasses::of(columns.service));
-        let (mut few_src, mut few_dst) = (Few::EMPTY, Few::EMPTY);
+        let (mut few_src, mut few_dst) = (Few::<N>::EMPTY, Few::<N>::EMPTY);
         few_src.fill(&self.source, src, session);
         few_dst.fill(&self.destination, dst, session);
         let mut both = Both {
@@ -59,18 +59,18 @@ impl RuleIndex {
 }
 
 /// The rules that name one end of a session and may accept it: in order, each once.
-struct Few {
-    rules: [u16; RuleSets::LONGEST],
+struct Few<const N: usize> {
+    rules: [u16; N],
     len: usize,
 }
 
-impl Few {
+impl<const N: usize> Few<N> {
     const EMPTY: Self = Self {
-        rules: [0; RuleSets::LONGEST],
+        rules: [0; N],
         len: 0,
     };
 
-    /// `named` lists no more than [`RuleSets::LONGEST`].
+    /// `named` lists no more than `N`, a power of two.
     fn fill(&mut self, side: &Side, named: &Named, session: Traits) {
         let Self { rules, len } = self;
         // Kept apart from the rules, or every step would wait for the store of the one before.
@@ -78,7 +78,7 @@ impl Few {
         for &set in named {
             for listed in side.sets.list(set) {
                 // Not a branch: which rules may accept is beyond what a processor can predict.
-                if let Some(slot) = rules.get_mut(end % RuleSets::LONGEST) {
+                if let Some(slot) = rules.get_mut(end & N.wrapping_sub(1)) {
                     *slot = listed.rule();
                 }
                 end = end.wrapping_add(usize::from(listed.may_accept(session)));
@@ -114,15 +114,15 @@ impl Few {
 }
 
 /// The rules that name an end of the session, and accept both.
-struct Both<'a> {
-    src: &'a Few,
-    dst: &'a Few,
+struct Both<'a, const N: usize> {
+    src: &'a Few<N>,
+    dst: &'a Few<N>,
     any_src: &'a RuleBits,
     any_dst: &'a RuleBits,
     at: [usize; 2],
 }
 
-impl Both<'_> {
+impl<const N: usize> Both<'_, N> {
     fn next(&mut self) -> Option<usize> {
         loop {
             let [src, dst] = [self.src.get(self.at[0]), self.dst.get(self.at[1])];

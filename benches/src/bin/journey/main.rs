@@ -1,6 +1,15 @@
 //! The path of a packet: established sessions and session set-up beside the bare walk over the same frames.
 
-#![expect(clippy::expect_used, reason = "a benchmark may stop")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    reason = "a benchmark: it prints, and may stop"
+)]
+
+mod lives;
+mod memory;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,10 +26,48 @@ use tags::{TagLimits, TagNames, TagStore};
 
 const WIRE: Wire = Wire(0);
 const START: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+fn limits() -> ShardLimits {
+    ShardLimits {
+        sessions: 1 << 20,
+        adopted: 0,
+        fragments: FragmentLimits::default(),
+    }
+}
+
 fn main() {
+    // `journey count FLOWS WALKS` does one thing and prints nothing: for callgrind, twice, with other numbers.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [count, flows, walks] = &arguments[..]
+        && count == "count"
+    {
+        return count_instructions(flows.parse().expect("flows"), walks.parse().expect("walks"));
+    }
+    memory::of_sessions(1_000_000);
     let meter = Meter::start();
     for flows in [10_000, 100_000, 1_000_000] {
         journey(&meter, flows);
+    }
+    for flows in [10_000, 1_000_000] {
+        lives::with_rules(&meter, flows);
+    }
+}
+
+/// Sets sessions up and sends each a packet so many times.
+fn count_instructions(flows: u32, walks: u32) {
+    let frames: Vec<Vec<u8>> = (0..flows).map(frame).collect();
+    let tags = TagStore::new(Arc::new(TagNames::new()), TagLimits::default());
+    let ruleset = Ruleset::new(policy(), DomainSetBuilder::new(0).build(), 1);
+    let sides = Sides::new(Vec::new(), ruleset.policy(), WIRE);
+    let env = Env {
+        ruleset: &ruleset,
+        tags: &tags,
+        sides: &sides,
+        adopting: false,
+    };
+    let (mut shard, mut out) = (Shard::new(limits()), Outputs::default());
+    for _ in 0..walks {
+        walk(&env, START, &frames, &mut shard, &mut out);
     }
 }
 
@@ -35,11 +82,7 @@ fn journey(meter: &Meter, flows: u32) {
         sides: &sides,
         adopting: false,
     };
-    let limits = ShardLimits {
-        sessions: 1 << 20,
-        adopted: 0,
-        fragments: FragmentLimits::default(),
-    };
+    let limits = limits();
     let (mut fresh_out, mut aged_out, mut known_out, mut young_out) = Default::default();
     let mut aged = Shard::new(limits);
     let mut now = START;
