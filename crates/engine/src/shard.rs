@@ -585,8 +585,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(slot) else {
             return Err(DropReason::SessionTableFull);
         };
-        let egress = session.egress(direction);
-        let state = session.state();
+        let (egress, state) = (session.egress(direction), session.state());
         let forwarded = verdict.is_none() && state == State::Open;
         if forwarded && carries {
             session.hand_over(direction, frame.original_bytes);
