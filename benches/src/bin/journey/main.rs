@@ -4,7 +4,6 @@
     clippy::expect_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,
-    clippy::disallowed_methods,
     reason = "a benchmark: it prints, and may stop"
 )]
 
