@@ -11,7 +11,7 @@ COVERAGE = -Cpasses=sancov-module -Ccodegen-units=1 \
 # Of `make soak`.
 SECONDS ?= 600
 
-.PHONY: demo test bench soak fuzz check fmt
+.PHONY: demo test bench figures soak fuzz check fmt
 
 demo: ## play both stories: as root live, in network namespaces made for them; else the quarantine from a capture built for it
 	$(CARGO) build --release --quiet -p cordon --bins --examples
@@ -28,7 +28,11 @@ test: ## every test; live ones as root; the corpus where CORDON_SHARED names the
 bench: ## figures of this machine, side by side; those of the live firewall only as root
 	@if [ "$$(id -u)" = 0 ]; then sh .ci/packages peers; fi
 	$(CARGO) build --release --quiet -p cordon -p cordon-benches
-	for bench in journey rules domains tags records replay interception wire live decryption; do $(CARGO) run --release --quiet -p cordon-benches --bin $$bench || exit 1; done
+	for bench in journey rules domains tags records interception wire live decryption; do $(CARGO) run --release --quiet -p cordon-benches --bin $$bench || exit 1; done
+	@echo 'make figures draws them'
+
+figures: ## a page and plots of what make bench measured, into docs/figures
+	$(CARGO) run --release --quiet -p cordon-benches --bin figures -- docs/figures
 
 soak: ## ten minutes (SECONDS) of real clients through the live firewall, as root: memory flat, every frame accounted for
 	sh .ci/packages soak

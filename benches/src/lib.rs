@@ -9,6 +9,7 @@
 
 mod bare_walk;
 mod cable;
+mod figures;
 mod firewall;
 mod meter;
 mod random;
@@ -16,6 +17,7 @@ mod times;
 
 pub use bare_walk::bare_walk;
 pub use cable::{Cable, open, tap};
+pub use figures::{Figure, Figures, kept};
 pub use firewall::{Client, Firewall};
 pub use meter::{Case, Meter, per_step, processor_time};
 pub use random::Random;

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::figures::{Figure, Figures};
+
 use rustix::time::{ClockId, clock_gettime};
 
 /// Rounds of a comparison, after one to warm up.
@@ -49,6 +51,7 @@ pub fn processor_time() -> Duration {
 #[derive(Debug)]
 pub struct Meter {
     cycles_per_nano: f64,
+    figures: Figures,
 }
 
 impl Meter {
@@ -59,7 +62,10 @@ impl Meter {
             "ns: of processor time. A cycle is a tick of the time stamp counter, {cycles_per_nano:.2} GHz here; the core's own \
              clock may run faster or slower. x: the median of the ratios to the first line, round by round."
         );
-        Self { cycles_per_nano }
+        Self {
+            cycles_per_nano,
+            figures: Figures::of_this_run(),
+        }
     }
 
     /// Runs the cases in turn, round by round, so that what disturbs one disturbs all, and prints what
@@ -87,6 +93,16 @@ impl Meter {
                 nanos.median * self.cycles_per_nano,
                 ratio.median
             );
+            self.figures.keep(&Figure {
+                title: title.to_owned(),
+                what: format!("{} / {step}", case.name),
+                unit: "ns".to_owned(),
+                least: nanos.min,
+                median: nanos.median,
+                most: nanos.max,
+                ratio: (at > 0).then_some(ratio.median),
+                ours: at > 0,
+            });
         }
     }
 }

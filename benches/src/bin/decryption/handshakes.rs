@@ -7,8 +7,10 @@ use std::{
     time::Duration,
 };
 
+use cordon_benches::Figures;
+
 use crate::{
-    Lab, Spent,
+    Lab, ROUNDS, Spent,
     place::{Between, Running},
     site::{CLOSE, Exchange},
     visitor::{Visit, config},
@@ -18,27 +20,44 @@ use crate::{
 const VISITORS: usize = 16;
 const LENGTH: Duration = Duration::from_secs(5);
 
-pub(crate) fn handshakes(lab: &Lab) -> Result<(), Box<dyn Error>> {
-    for between in Lab::contenders() {
-        measure(lab, between, between.name())?;
-    }
+pub(crate) fn handshakes(lab: &Lab, figures: &Figures) -> Result<(), Box<dyn Error>> {
     // Both sides with a post-quantum key exchange: the others know none.
     let hybrid = Lab::new(Exchange::Hybrid)?;
-    measure(&hybrid, Between::Cordon, "cordon, post-quantum")
+    let contenders = Lab::contenders().map(|between| (lab, between, between.name()));
+    let all: Vec<_> = contenders
+        .chain([(&hybrid, Between::Cordon, "cordon, post-quantum")])
+        .collect();
+    let mut rows: Vec<_> = all
+        .iter()
+        .map(|(.., name)| ((*name).to_owned(), Vec::new()))
+        .collect();
+    for _ in 0..ROUNDS {
+        for ((lab, between, name), (_, rounds)) in all.iter().zip(&mut rows) {
+            rounds.push(measure(lab, *between, name)?);
+        }
+    }
+    figures.keep_beside(
+        "Full handshakes, each with a small request",
+        "a CPU second",
+        &rows,
+        f64::max,
+    );
+    Ok(())
 }
 
-fn measure(lab: &Lab, between: Between, name: &str) -> Result<(), Box<dyn Error>> {
+/// Handshakes for each second of the proxy's processor time.
+fn measure(lab: &Lab, between: Between, name: &str) -> Result<f64, Box<dyn Error>> {
     let running = lab.start(between)?;
     let visits = Visits::begin(lab, &running, between)?;
+    let rate = visits.spent.rate(visits.done as f64);
     println!(
-        "{name:<20} {:>6.0} handshakes per CPU second, {:>5.0} a second, {:.0} % of a core; {} failed; {}",
-        visits.spent.rate(visits.done as f64),
+        "{name:<20} {rate:>6.0} handshakes per CPU second, {:>5.0} a second, {:.0} % of a core; {} failed; {}",
         visits.done as f64 / visits.spent.wall.as_secs_f64(),
         visits.spent.load(),
         visits.failed,
         visits.parameters,
     );
-    Ok(())
+    Ok(rate)
 }
 
 struct Visits {

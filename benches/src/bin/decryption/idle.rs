@@ -4,6 +4,8 @@ use std::{error::Error, thread, time::Duration};
 
 use rustix::process::{Resource, getrlimit};
 
+use cordon_benches::Figures;
+
 use crate::{
     Lab,
     place::Between,
@@ -19,7 +21,8 @@ const VISITORS: usize = 8;
 /// Nothing is given back earlier.
 const REST: Duration = Duration::from_secs(3);
 
-pub(crate) fn idle(_: &Lab) -> Result<(), Box<dyn Error>> {
+pub(crate) fn idle(_: &Lab, figures: &Figures) -> Result<(), Box<dyn Error>> {
+    let mut rows = Vec::new();
     for between in Lab::contenders() {
         // What a server holds goes with it.
         let lab = Lab::new(Exchange::Classical)?;
@@ -62,14 +65,16 @@ pub(crate) fn idle(_: &Lab) -> Result<(), Box<dyn Error>> {
         let after = running.memory();
         let error = opened.iter().find_map(|(_, error)| error.as_ref());
         let count: usize = opened.iter().map(|(visits, _)| visits.len()).sum();
+        let each = after.saturating_sub(before) as f64 / 1000.0 / count.max(1) as f64;
+        rows.push((format!("{}, {count} held", between.name()), vec![each]));
         println!(
-            "{:<16} {count} held, {:.1} KB each ({:.0} MiB in all){}",
+            "{:<16} {count} held, {each:.1} KB each ({:.0} MiB in all){}",
             between.name(),
-            after.saturating_sub(before) as f64 / 1000.0 / count.max(1) as f64,
             after as f64 / f64::from(1 << 20),
             error.map_or(String::new(), |error| format!("; then: {error}")),
         );
         drop(opened);
     }
+    figures.keep_beside("Memory of an idle connection", "KB", &rows, f64::min);
     Ok(())
 }

@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cordon_benches::Cable;
+use cordon_benches::{Cable, Figures};
 use ports::live::Namespace;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::crypto::CryptoProvider;
@@ -34,7 +34,10 @@ use rustls::crypto::CryptoProvider;
 use place::{ALL, Between, Running, address};
 use site::{Exchange, Site};
 
-type Benchmark = fn(&Lab) -> Result<(), Box<dyn Error>>;
+/// Each is measured so often, in turns.
+const ROUNDS: usize = 3;
+
+type Benchmark = fn(&Lab, &Figures) -> Result<(), Box<dyn Error>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     if !Namespace::permitted()? {
@@ -57,11 +60,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("latency", latency::latency),
         ("bypass", bypass::bypass),
     ];
-    let lab = Lab::new(Exchange::Classical)?;
+    let (lab, figures) = (Lab::new(Exchange::Classical)?, Figures::of_this_run());
     for (name, run) in all {
         if wanted.is_none_or(|wanted| wanted == name) {
             println!("== {name}");
-            run(&lab)?;
+            run(&lab, &figures)?;
         }
     }
     Ok(())

@@ -25,7 +25,7 @@ use crate::{
 };
 
 const INTERCEPTIONS: u16 = 2_000;
-const BULK: usize = 4 << 30;
+const BULK: usize = 1 << 30;
 /// A round of all parties takes so long on their clock.
 const ROUND: Duration = Duration::from_micros(20);
 /// MSS 1460, SACK, timestamps, a window scale of 7.
@@ -35,25 +35,24 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n";
 
 /// How frames are cut.
 #[derive(Clone, Copy, Debug)]
-struct Cut {
-    what: &'static str,
+pub(crate) struct Cut {
     cutting: Cutting,
     summing: Summing,
 }
 
-const WHOLE: Cut = Cut {
-    what: "frames of up to 64 KiB, as between virtual links",
+/// Frames of up to 64 KiB, as between virtual links.
+pub(crate) const WHOLE: Cut = Cut {
     cutting: Cutting::Whole,
     summing: Summing::Unfinished,
 };
-const SINGLE: Cut = Cut {
-    what: "frames of 1,514 bytes, with checksums",
+/// Frames of 1,514 bytes, with checksums.
+pub(crate) const SINGLE: Cut = Cut {
     cutting: Cutting::Mss,
     summing: Summing::Complete,
 };
 
-/// Full interceptions, each with a request, an answer and its end.
-pub(crate) fn interceptions(lab: &Lab) {
+/// Full interceptions, each with a request, an answer and its end, for each second of the firewall's.
+pub(crate) fn interceptions(lab: &Lab) -> f64 {
     let mut world = World::new(lab, WHOLE);
     for number in 0..INTERCEPTIONS {
         if number == 1 {
@@ -80,33 +79,27 @@ pub(crate) fn interceptions(lab: &Lab) {
         world.firewall.expire(world.now);
     }
     assert_eq!(world.firewall.adopted(), u64::from(INTERCEPTIONS));
-    let rate = f64::from(INTERCEPTIONS - 1) / world.firewall.spent.as_secs_f64();
-    println!("frames in, frames out: {rate:.0} full interceptions per core-second, request and end included");
+    f64::from(INTERCEPTIONS - 1) / world.firewall.spent.as_secs_f64()
 }
 
-/// A long download.
-pub(crate) fn bulk(lab: &Lab) {
-    for cut in [WHOLE, SINGLE] {
-        let mut world = World::new(lab, cut);
-        let mut connection = world.connect(10_000);
-        connection.client.tls.writer().write_all(REQUEST).expect("room");
-        world.run(&mut connection, |connection| {
-            connection.server.got >= REQUEST.len()
-        });
-        connection.server.endless = true;
-        connection.server.tls.set_buffer_limit(None);
-        world.run(&mut connection, |connection| connection.client.got > BULK / 8);
-        let before = connection.client.got;
-        world.firewall.spent = Duration::ZERO;
-        world.run(&mut connection, |connection| connection.client.got > BULK);
-        let bytes = connection.client.got - before;
-        #[expect(clippy::cast_precision_loss, reason = "a figure to be read")]
-        let rate = bytes as f64 * 8.0 / world.firewall.spent.as_secs_f64() / 1e9;
-        println!(
-            "frames in, frames out, {}: {rate:.1} Gbit/s of plaintext per core",
-            cut.what
-        );
-    }
+/// A long download: gigabits of plaintext for each second of the firewall's.
+pub(crate) fn bulk(lab: &Lab, cut: Cut) -> f64 {
+    let mut world = World::new(lab, cut);
+    let mut connection = world.connect(10_000);
+    connection.client.tls.writer().write_all(REQUEST).expect("room");
+    world.run(&mut connection, |connection| {
+        connection.server.got >= REQUEST.len()
+    });
+    connection.server.endless = true;
+    connection.server.tls.set_buffer_limit(None);
+    world.run(&mut connection, |connection| connection.client.got > BULK / 8);
+    let before = connection.client.got;
+    world.firewall.spent = Duration::ZERO;
+    world.run(&mut connection, |connection| connection.client.got > BULK);
+    let bytes = connection.client.got - before;
+    #[expect(clippy::cast_precision_loss, reason = "a figure to be read")]
+    let bits = bytes as f64 * 8.0;
+    bits / world.firewall.spent.as_secs_f64() / 1e9
 }
 
 /// The firewall and what its neighbours are made with.

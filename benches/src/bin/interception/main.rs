@@ -20,7 +20,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use cordon_benches::processor_time;
+use cordon_benches::{Figure, Figures, processor_time};
 use decrypt::{
     Authority, Trust,
     tls::{Facts, Leg, Passage, Proxy, Relay, State, Tap, Terms},
@@ -40,19 +40,65 @@ const HANDSHAKES: u32 = 2_000;
 const BULK: usize = 1 << 30;
 const READ: usize = 64 * 1024;
 
+/// Each is measured so often, in turns.
+const ROUNDS: usize = 5;
+
 fn main() {
+    let figures = Figures::of_this_run();
     let lab = Lab::new(aws_lc_rs::default_provider());
-    lab.handshakes("full, certificate from the cache", false);
-    lab.handshakes("both legs resumed", true);
-    lab.bulk();
-    frames::bulk(&lab);
-    println!("post-quantum key exchange, as above:");
-    frames::interceptions(&lab);
-    println!("by X25519:");
-    frames::interceptions(&Lab::new(CryptoProvider {
+    let classical = Lab::new(CryptoProvider {
         kx_groups: vec![aws_lc_rs::kx_group::X25519],
         ..aws_lc_rs::default_provider()
-    }));
+    });
+    measure(
+        &figures,
+        "a core-second",
+        &[
+            ("TLS alone, in full, certificate from the cache", &|| {
+                lab.handshakes(false)
+            }),
+            ("TLS alone, both legs resumed", &|| lab.handshakes(true)),
+            ("frames in, frames out, in full, by X25519MLKEM768", &|| {
+                frames::interceptions(&lab)
+            }),
+            ("frames in, frames out, in full, by X25519", &|| {
+                frames::interceptions(&classical)
+            }),
+        ],
+    );
+    measure(
+        &figures,
+        "Gbit/s of plaintext per core",
+        &[
+            ("TLS alone", &|| lab.bulk()),
+            ("frames of up to 64 KiB, as between virtual links", &|| {
+                frames::bulk(&lab, frames::WHOLE)
+            }),
+            ("frames of 1,514 bytes, with checksums", &|| {
+                frames::bulk(&lab, frames::SINGLE)
+            }),
+        ],
+    );
+}
+
+fn measure(figures: &Figures, unit: &str, all: &[(&str, &dyn Fn() -> f64)]) {
+    let mut rows: Vec<_> = all
+        .iter()
+        .map(|(what, _)| (format!("cordon, {what}"), Vec::new()))
+        .collect();
+    for _ in 0..ROUNDS {
+        for ((_, once), (_, rounds)) in all.iter().zip(&mut rows) {
+            rounds.push(once());
+        }
+    }
+    for (what, rounds) in &rows {
+        let figure = Figure::of("Interception in memory", what, unit, rounds, None);
+        println!(
+            "{what:<60} {:.1} {unit} ({:.1}-{:.1})",
+            figure.median, figure.least, figure.most
+        );
+        figures.keep(&figure);
+    }
 }
 
 struct Lab {
@@ -137,7 +183,8 @@ impl Lab {
         }
     }
 
-    fn handshakes(&self, what: &str, resumed: bool) {
+    /// Interceptions for each second of the relay's.
+    fn handshakes(&self, resumed: bool) -> f64 {
         let mut client = self.client.clone();
         let mut server = self.server.clone();
         if !resumed {
@@ -160,15 +207,13 @@ impl Lab {
             }
             spent += run.spent;
         }
-        let each = spent / HANDSHAKES;
-        let rate = f64::from(HANDSHAKES) / spent.as_secs_f64();
-        println!("{what}: {rate:.0} interceptions per core-second, {each:?} each");
+        f64::from(HANDSHAKES) / spent.as_secs_f64()
     }
 
-    fn bulk(&self) {
+    /// Gigabits for each second of the relay's.
+    fn bulk(&self) -> f64 {
         let mut run = self.run(&Arc::new(self.client.clone()), &Arc::new(self.server.clone()));
         run.until_quiet();
-        let idle = run.relay.memory();
         run.spent = Duration::ZERO;
         run.server.set_buffer_limit(None);
         let page = vec![7; 1 << 20];
@@ -178,10 +223,8 @@ impl Lab {
             got += run.until_quiet();
         }
         #[expect(clippy::cast_precision_loss, reason = "a figure to be read")]
-        let rate = got as f64 * 8.0 / run.spent.as_secs_f64() / 1e9;
-        println!(
-            "bulk: {rate:.1} Gbit/s of plaintext per core; {idle} bytes while idle (rustls's share estimated)"
-        );
+        let bits = got as f64 * 8.0;
+        bits / run.spent.as_secs_f64() / 1e9
     }
 }
 
