@@ -164,7 +164,7 @@ impl Sites {
         };
         for &site in all {
             lab.internet
-                .ip(&format!("address add {}/32 dev lo", site.address))?;
+                .ip(&format!("address replace {}/32 dev lo", site.address))?;
             match site.server {
                 Server::Nginx => {
                     makers.certify(site)?;
