@@ -28,7 +28,7 @@ test: ## every test; live ones as root; the corpus where CORDON_SHARED names the
 bench: ## figures of this machine, side by side; those of the live firewall only as root
 	@if [ "$$(id -u)" = 0 ]; then sh .ci/packages peers; fi
 	$(CARGO) build --release --quiet -p cordon -p cordon-benches
-	for bench in journey rules domains tags records interception wire live decryption; do $(CARGO) run --release --quiet -p cordon-benches --bin $$bench || exit 1; done
+	for bench in journey rules domains tags records replay interception wire live decryption; do $(CARGO) run --release --quiet -p cordon-benches --bin $$bench || exit 1; done
 	@echo 'make figures draws them'
 
 figures: ## a page and plots of what make bench measured, into docs/figures

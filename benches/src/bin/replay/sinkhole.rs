@@ -27,7 +27,7 @@ pub(crate) fn replies(folder: &Path) {
     let names = Arc::new(TagNames::new());
     let loaded = control::load(&folder.join("cordon.toml"), &names, None, 1);
     let running = loaded.running.expect("a configuration");
-    let ruleset = Ruleset::new(running.policy, running.domains, 1);
+    let ruleset = Ruleset::new(running.policy, Arc::clone(running.domains.set()), 1);
     let tags = TagStore::new(names, TagLimits::default());
     let sides = Sides::new(Vec::new(), ruleset.policy(), WIRE);
     let env = Env {

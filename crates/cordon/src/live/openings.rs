@@ -2,8 +2,8 @@
 
 use policy::{InterfaceId, Policy, WireIo, WireMode, WireSpec};
 use ports::live::{
-    Claim, Fanout, Interface, OpenOptions, PacketSocket, PortError, Receiver, ReceiverCounters, Sender,
-    XdpDemand, XdpWire,
+    Claim, FEWEST_SLOTS, Fanout, Interface, OpenOptions, PacketSocket, PortError, Receiver, ReceiverCounters,
+    Sender, XdpDemand, XdpWire,
 };
 
 use tracing::{info, warn};
