@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
@@ -63,14 +63,18 @@ fn is_ours(what: &str) -> bool {
 
 /// The file that this run of a benchmark keeps its figures in. What an earlier run kept is gone. Where there can be no
 /// file, figures are printed as ever and not kept.
-#[derive(Debug)]
-pub struct Figures(Option<Mutex<File>>);
+#[derive(Clone, Copy, Debug)]
+pub struct Figures(Option<&'static Mutex<File>>);
 
 impl Figures {
     /// Of the program that runs.
     pub fn of_this_run() -> Self {
-        let file = create().inspect_err(|error| println!("figures are not kept: {error}"));
-        Self(file.ok().map(Mutex::new))
+        static FILE: OnceLock<Option<Mutex<File>>> = OnceLock::new();
+        let file = FILE.get_or_init(|| {
+            let file = create().inspect_err(|error| println!("figures are not kept: {error}"));
+            file.ok().map(Mutex::new)
+        });
+        Self(file.as_ref())
     }
 
     /// Keeps the rounds of all that were measured side by side, by name. What is cordon's is held against the `best` of the
@@ -96,7 +100,7 @@ impl Figures {
     /// Keeps a figure.
     pub fn keep(&self, figure: &Figure) {
         let line = serde_json::to_string(figure);
-        if let (Some(file), Ok(line)) = (&self.0, line) {
+        if let (Some(file), Ok(line)) = (self.0, line) {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
             if let Err(error) = writeln!(file, "{line}") {
                 println!("a figure is not kept: {error}");

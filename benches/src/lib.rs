@@ -21,4 +21,4 @@ pub use figures::{Figure, Figures, kept};
 pub use firewall::{Client, Firewall};
 pub use meter::{Case, Meter, per_step, processor_time};
 pub use random::Random;
-pub use times::{micros, quantiles};
+pub use times::{micros, quantile, quantiles};

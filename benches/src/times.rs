@@ -15,6 +15,16 @@ pub fn micros(time: &str) -> Option<u64> {
     Some(seconds * 1_000_000 + number(20, 26)?)
 }
 
+/// The time below which so many percent of times in nanoseconds lie, in microseconds; 0 of none.
+pub fn quantile(nanos: &[u64], percent: usize) -> f64 {
+    let mut nanos = nanos.to_vec();
+    nanos.sort_unstable();
+    let last = nanos.len().saturating_sub(1);
+    nanos
+        .get(last * percent / 100)
+        .map_or(0.0, |&time| time as f64 / 1e3)
+}
+
 /// The middle, the tail and the end of times in nanoseconds, told in microseconds.
 pub fn quantiles(mut nanos: Vec<u64>) -> String {
     nanos.sort_unstable();

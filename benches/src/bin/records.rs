@@ -22,7 +22,7 @@ use std::{
 };
 
 use control::{LogLimits, LogStore};
-use cordon_benches::{Case, Meter, Random, per_step};
+use cordon_benches::{Case, Figure, Figures, Meter, Random, per_step};
 use crossbeam::queue::ArrayQueue;
 use logs::{
     Body, Filter, FlowFields, Forwarder, ForwarderConfig, ForwarderLimits, ForwardingProfile,
@@ -192,6 +192,12 @@ impl Lab {
         let acted =
             after.tags_registered + after.tags_refreshed - before.tags_registered - before.tags_refreshed;
         let records = after.records - before.records - after.tags_registered;
+        let offer = format!("{} K records/s offered", per_second / 1000);
+        for (what, count) in [("taken", records), ("stored", stored.stored)] {
+            let rate = count as f64 / took.as_secs_f64() / 1e3;
+            let what = format!("cordon, {what}");
+            Figures::of_this_run().keep(&Figure::of(&offer, &what, "K records/s", &[rate], None));
+        }
         println!(
             "\n{per_second} records/s offered for {} s: {:.0} /s taken, {:.0} /s stored; {full} times the queue was full; \
              {} not stored; {acted} acted, of {} due",

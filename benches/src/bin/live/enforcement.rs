@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, error::Error, time::Duration};
 
-use cordon_benches::{Cable, Firewall, Random, micros, quantiles};
+use cordon_benches::{Cable, Figure, Figures, Firewall, Random, micros, quantile, quantiles};
 
 use crate::{
     LOAD, capacity,
@@ -58,6 +58,16 @@ pub(crate) fn enforcement() -> Result<(), Box<dyn Error>> {
         captured.arrived.len(),
         captured.crossed.len()
     );
+    let title = "From the forged reply on";
+    for (what, nanos) in [
+        ("last packet of the host that crossed", &judged.after_reply),
+        ("tag in force", &judged.in_force_after_reply),
+    ] {
+        for share in [50, 99] {
+            let what = format!("cordon, {what}, p{share}");
+            Figures::of_this_run().keep(&Figure::of(title, &what, "us", &[quantile(nanos, share)], None));
+        }
+    }
     println!(
         "last packet after the forged reply, us: {}",
         quantiles(judged.after_reply)

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cordon_benches::{Cable, Firewall};
+use cordon_benches::{Cable, Figure, Figures, Firewall};
 use serde_json::Value;
 
 use crate::{
@@ -205,6 +205,9 @@ fn drops(firewall: &Firewall) -> Result<BTreeMap<String, u64>, Box<dyn Error>> {
 fn tell_times(by: By, mut took: Vec<Duration>, capacity: f64) {
     took.sort_unstable();
     let seconds: Duration = took.iter().sum();
+    let millis: Vec<f64> = took.iter().map(|one| one.as_secs_f64() * 1e3).collect();
+    let what = format!("cordon, by {by:?}");
+    Figures::of_this_run().keep(&Figure::of("A reload under load", &what, "ms", &millis, None));
     println!(
         "{RELOADS} reloads by {by:?} in {:.1} s at {:.0} % of the {:.0} kpps without loss; one takes {:.1} ms, p99 {:.1}",
         seconds.as_secs_f64(),

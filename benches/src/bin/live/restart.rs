@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cordon_benches::{Cable, Firewall};
+use cordon_benches::{Cable, Figure, Figures, Firewall};
 
 use crate::{capture::Taps, enforcement::CONFIG, traffic::Traffic};
 
@@ -62,6 +62,9 @@ pub(crate) fn restart() -> Result<(), Box<dyn Error>> {
         rounds.push(answers);
     }
     rounds.sort_unstable();
+    let seconds: Vec<f64> = rounds.iter().map(Duration::as_secs_f64).collect();
+    let title = format!("kill -9 with {TAGS} tags, until it answers and enforces");
+    Figures::of_this_run().keep(&Figure::of(&title, "cordon", "s", &seconds, None));
     println!(
         "kill -9, then until it answers and enforces: {:.2} s ({:.2}-{:.2})",
         rounds[ROUNDS / 2].as_secs_f64(),

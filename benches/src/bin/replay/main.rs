@@ -19,6 +19,8 @@ use std::{
     time::Instant,
 };
 
+use cordon_benches::{Figure, Figures};
+
 /// Runs of each, in turn.
 const ROUNDS: usize = 5;
 const FLOWS: u32 = 10_000;
@@ -46,6 +48,7 @@ struct Capture {
 struct Lab {
     folder: tempfile::TempDir,
     names: Vec<String>,
+    figures: Figures,
 }
 
 impl Lab {
@@ -62,7 +65,11 @@ impl Lab {
         for (name, config) in configs {
             fs::write(folder.path().join(name), config).expect("a configuration");
         }
-        Self { folder, names }
+        Self {
+            folder,
+            names,
+            figures: Figures::of_this_run(),
+        }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -122,6 +129,24 @@ impl Lab {
         }
         let rate = |times: &[f64]| *frames as f64 / median(times.to_vec()) / 1e6;
         let ratio = |of: &[f64], to: &[f64]| median(of.iter().zip(to).map(|(of, to)| of / to).collect());
+        let rates = |times: &[f64]| {
+            times
+                .iter()
+                .map(|time| *frames as f64 / time / 1e6)
+                .collect::<Vec<_>>()
+        };
+        for (what, times) in [
+            ("tcpdump", &tcpdump),
+            ("cordon, one worker", &one),
+            ("cordon, two workers", &two),
+        ] {
+            let peer = rates(&tcpdump);
+            let peer = Some(&*peer).filter(|peer| what != "tcpdump" && !peer.is_empty());
+            if !times.is_empty() {
+                self.figures
+                    .keep(&Figure::of(title, what, "M packets/s", &rates(times), peer));
+            }
+        }
         println!("\n{title}: {frames} frames, `replay --logs`, whole process (median of {ROUNDS})");
         println!(
             "one worker  {:6.2} M packets/s; two {:6.2}, {:.2} times as fast; without a frame {:.0} ms",

@@ -28,7 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cordon_benches::{Cable, Firewall, open};
+use cordon_benches::{Cable, Figure, Figures, Firewall, open};
 use overload::Receiving;
 use packet::{
     MacAddr, Timestamp,
@@ -102,6 +102,19 @@ const ALL: [Between; 7] = [
 ];
 
 impl Between {
+    /// How its figures are labelled.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Nftables => "nftables",
+            Self::Xdp => "XDP sockets alone",
+            Self::Ports => "packet rings alone",
+            Self::Cordon => "cordon",
+            Self::Pinned => "cordon, pinned",
+            Self::CordonXdp => "cordon, io = xdp",
+        }
+    }
+
     /// Where the server is reached.
     fn server(self) -> &'static str {
         match self {
@@ -150,10 +163,11 @@ fn compare(words: &[&str]) {
         "{:<38}    bridge  nftables       xdp     ports    cordon    pinned       xdp",
         "through"
     );
-    let lab = Lab::new();
+    let (lab, figures) = (Lab::new(), Figures::of_this_run());
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));
     for (name, measure) in LINES.into_iter().filter(|(name, _)| wanted(name)) {
         let rounds = [(); ROUNDS].map(|()| ALL.map(|between| lab.with(between, || measure(&lab, between))));
+        keep(&figures, name, &rounds);
         let line = |figure: &dyn Fn(&[f64; ALL.len()], usize) -> f64| {
             let figures: Vec<String> = (0..ALL.len())
                 .map(|place| median(rounds.map(|round| figure(&round, place))))
@@ -167,6 +181,16 @@ fn compare(words: &[&str]) {
             "  to the bridge",
             line(&|round, place| round[place] / round[0])
         );
+    }
+}
+
+fn keep(figures: &Figures, name: &str, rounds: &[[f64; ALL.len()]; ROUNDS]) {
+    let (title, unit) = name.split_once(", ").unwrap_or((name, ""));
+    let of = |place: usize| rounds.map(|round| round[place]);
+    for (place, between) in ALL.into_iter().enumerate() {
+        let bridge = of(0);
+        let peer = (place > 0).then_some(&bridge[..]);
+        figures.keep(&Figure::of(title, between.label(), unit, &of(place), peer));
     }
 }
 
