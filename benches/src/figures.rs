@@ -63,7 +63,7 @@ fn is_ours(what: &str) -> bool {
 
 /// The file that this run of a benchmark keeps its figures in. What an earlier run kept is gone. Where there can be no
 /// file, figures are printed as ever and not kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Figures(Option<&'static Mutex<File>>);
 
 impl Figures {
