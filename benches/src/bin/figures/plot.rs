@@ -16,7 +16,7 @@ use plotters::{
 
 use crate::page::number;
 
-const WIDTH: i32 = 900;
+const WIDTH: i32 = 1000;
 /// Where bars begin, and where the longest ends.
 const BARS: [i32; 2] = [420, 760];
 const ROW: i32 = 22;
