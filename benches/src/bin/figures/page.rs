@@ -9,7 +9,8 @@ pub(crate) fn of(benchmarks: &[(String, Vec<Figure>)]) -> String {
     let mut page = format!(
         "# Figures of the last run\n\nMade by `make figures` from what `make bench` kept; what they mean stands in \
          [PERFORMANCE.md](../PERFORMANCE.md). {}\n\nLeast and most are those of all rounds. x is the median of the \
-         ratios to the peer, round by round; the peer is the first line, or the bridge. In plots cordon is blue.\n",
+         ratios to the peer, round by round: the first line, the bridge, tcpdump, or the best of the others. In plots \
+         cordon is blue.\n",
         machine()
     );
     for (name, figures) in benchmarks {

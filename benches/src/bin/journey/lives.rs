@@ -3,16 +3,15 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use cordon_benches::{Case, Meter, bare_walk, per_step};
-use engine::{Env, Event, Order, Outputs, Ruleset, Shard, Sides};
-use inspect::domains::DomainSetBuilder;
+use engine::{Event, Order, Outputs, Shard};
 use packet::build::{Ends, ethernet_udp};
 use policy::{
     Action, AddressGroup, AddressGroupId, AddressObject, AddressRef, AddressValue, Criterion, GroupMembers,
     LogSetting, Policy, PolicyBuilder, SecurityRuleDraft, SymbolsBuilder, WireSpec, ZoneDraft,
 };
-use tags::{Addresses, TagLimits, TagNames, TagStore};
+use tags::Addresses;
 
-use super::{START, WIRE, limits, walk};
+use super::{START, Scene, limits, walk};
 
 const RULES: u32 = 1_000;
 const GROUPS: u32 = 250;
@@ -22,15 +21,8 @@ const BATCH: usize = 4_096;
 /// Each flow sends one datagram; then all age, and their records go into a queue and out of it.
 pub(crate) fn with_rules(meter: &Meter, flows: u32) {
     let frames: Vec<Vec<u8>> = (0..flows).map(frame).collect();
-    let tags = TagStore::new(Arc::new(TagNames::new()), TagLimits::default());
-    let ruleset = Ruleset::new(policy(), DomainSetBuilder::new(0).build(), 1);
-    let sides = Sides::new(Vec::new(), ruleset.policy(), WIRE);
-    let env = Env {
-        ruleset: &ruleset,
-        tags: &tags,
-        sides: &sides,
-        adopting: false,
-    };
+    let scene = Scene::new(policy());
+    let env = scene.env();
     let mut now = START;
     let (mut shard, mut out) = (Shard::new(limits()), Outputs::default());
     let (mut full, mut records) = (Shard::new(limits()), Outputs::default());

@@ -52,18 +52,38 @@ fn main() {
     }
 }
 
+/// What frames are judged under, with nothing tagged.
+struct Scene {
+    tags: TagStore,
+    ruleset: Ruleset,
+    sides: Sides,
+}
+
+impl Scene {
+    fn new(policy: Policy) -> Self {
+        let ruleset = Ruleset::new(policy, DomainSetBuilder::new(0).build(), 1);
+        Self {
+            tags: TagStore::new(Arc::new(TagNames::new()), TagLimits::default()),
+            sides: Sides::new(Vec::new(), ruleset.policy(), WIRE),
+            ruleset,
+        }
+    }
+
+    fn env(&self) -> Env<'_> {
+        Env {
+            ruleset: &self.ruleset,
+            tags: &self.tags,
+            sides: &self.sides,
+            adopting: false,
+        }
+    }
+}
+
 /// Sets sessions up and sends each a packet so many times.
 fn count_instructions(flows: u32, walks: u32) {
     let frames: Vec<Vec<u8>> = (0..flows).map(frame).collect();
-    let tags = TagStore::new(Arc::new(TagNames::new()), TagLimits::default());
-    let ruleset = Ruleset::new(policy(), DomainSetBuilder::new(0).build(), 1);
-    let sides = Sides::new(Vec::new(), ruleset.policy(), WIRE);
-    let env = Env {
-        ruleset: &ruleset,
-        tags: &tags,
-        sides: &sides,
-        adopting: false,
-    };
+    let scene = Scene::new(policy());
+    let env = scene.env();
     let (mut shard, mut out) = (Shard::new(limits()), Outputs::default());
     for _ in 0..walks {
         walk(&env, START, &frames, &mut shard, &mut out);
@@ -72,15 +92,8 @@ fn count_instructions(flows: u32, walks: u32) {
 
 fn journey(meter: &Meter, flows: u32) {
     let frames: Vec<Vec<u8>> = (0..flows).map(frame).collect();
-    let tags = TagStore::new(Arc::new(TagNames::new()), TagLimits::default());
-    let ruleset = Ruleset::new(policy(), DomainSetBuilder::new(0).build(), 1);
-    let sides = Sides::new(Vec::new(), ruleset.policy(), WIRE);
-    let env = Env {
-        ruleset: &ruleset,
-        tags: &tags,
-        sides: &sides,
-        adopting: false,
-    };
+    let scene = Scene::new(policy());
+    let env = scene.env();
     let limits = limits();
     let (mut fresh_out, mut aged_out, mut known_out, mut young_out) = Default::default();
     let mut aged = Shard::new(limits);

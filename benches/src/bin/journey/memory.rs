@@ -1,16 +1,14 @@
 //! What a session takes, as the system sees it.
 
-use std::{fs, net::SocketAddr, sync::Arc};
+use std::{fs, net::SocketAddr};
 
-use engine::{Env, Outputs, Ruleset, Shard, Sides};
-use inspect::domains::DomainSetBuilder;
+use engine::{Outputs, Shard};
 use packet::{
     TcpFlags,
     build::{Ends, Segment, ethernet_tcp},
 };
-use tags::{TagLimits, TagNames, TagStore};
 
-use super::{START, WIRE, frame, limits, policy, walk};
+use super::{START, Scene, frame, limits, policy, walk};
 
 const AT_ONCE: usize = 1_024;
 
@@ -31,15 +29,8 @@ pub(crate) fn of_sessions(flows: u32) {
 }
 
 fn per_session(name: &str, turns: &[Vec<Vec<u8>>], times: u32) {
-    let tags = TagStore::new(Arc::new(TagNames::new()), TagLimits::default());
-    let ruleset = Ruleset::new(policy(), DomainSetBuilder::new(0).build(), 1);
-    let sides = Sides::new(Vec::new(), ruleset.policy(), WIRE);
-    let env = Env {
-        ruleset: &ruleset,
-        tags: &tags,
-        sides: &sides,
-        adopting: false,
-    };
+    let scene = Scene::new(policy());
+    let env = scene.env();
     let before = resident_bytes();
     let (mut shard, mut out) = (Shard::new(limits()), Outputs::default());
     // A few at a time, since each needs more in the beginning than later.
