@@ -1,7 +1,7 @@
 //! Starts a firewall, watches over it, and stops it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher as _, RandomState},
     os::fd::AsFd as _,
     path::PathBuf,
@@ -19,7 +19,7 @@ use crossbeam::channel::{Receiver as Inbox, Sender as Outbox, unbounded};
 use engine::{SHARDS, ShardLimits, Sides};
 use logs::{AddressNames, Forwarder, ForwarderLimits, Severity};
 use packet::{FragmentLimits, Wire};
-use policy::{InterfaceId, Policy};
+use policy::{InterfaceId, Policy, Symbol};
 use ports::live::{Claim, Interface, LinkWatch, PortError, Waiter, Waker};
 use rustix::{
     process::setpriority_process,
@@ -119,8 +119,8 @@ struct Firewall {
     links: Links,
     /// Interfaces that are to be opened as soon as they can be.
     gone: BTreeSet<InterfaceId>,
-    /// Why a wire of XDP sockets could not be opened again the last time: told once.
-    told: Option<String>,
+    /// Why wires of XDP sockets could not be opened again the last time: each is told once.
+    told: BTreeMap<Symbol, String>,
     /// No other firewall takes these while this one lives.
     _claims: Vec<Claim>,
 }
@@ -218,7 +218,7 @@ impl Firewall {
             watch,
             links,
             gone: BTreeSet::new(),
-            told: None,
+            told: BTreeMap::new(),
             _claims: claims,
         })
     }
@@ -306,17 +306,17 @@ impl Firewall {
                             self.tell_back(policy.symbols().resolve(policy.interface_name(end)));
                         }
                     }
-                    self.told = None;
+                    self.told.remove(&wire.name);
                 }
                 Err(PortError::NoSuchInterface { .. }) => {}
                 Err(fault) => {
                     let fault = fault.to_string();
-                    if self.told.as_ref() != Some(&fault) {
+                    if self.told.get(&wire.name) != Some(&fault) {
                         warn!(
                             wire = name,
                             fault, "nothing crosses: it cannot be opened again yet"
                         );
-                        self.told = Some(fault);
+                        self.told.insert(wire.name, fault);
                     }
                 }
             }
