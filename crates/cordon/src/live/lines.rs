@@ -7,8 +7,6 @@ use ports::live::{
     End, Offload, ReceiverCounters, SenderCounters, TransmitDrop, XdpFrame, XdpMemory, XdpWire,
 };
 
-use super::worker::{sent_sum, sum};
-
 /// One wire.
 #[derive(Debug)]
 struct Line {
@@ -29,8 +27,8 @@ impl Line {
                 self.sent.get(place).copied().unwrap_or_default(),
             );
             if let Some(wire) = &self.wire {
-                received = sum(received, wire.received(end));
-                sent = sent_sum(sent, wire.sent(end));
+                received = received + wire.received(end);
+                sent = sent + wire.sent(end);
             }
             (interface, received, sent)
         };

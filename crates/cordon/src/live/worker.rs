@@ -5,9 +5,7 @@ use std::{os::fd::AsFd, sync::Arc, thread, time::Duration};
 use crossbeam::channel::{Receiver as Inbox, Sender as Outbox};
 use packet::Timestamp;
 use policy::InterfaceId;
-use ports::live::{
-    End, PortFault, Receiver, ReceiverCounters, Sender, SenderCounters, Vigil, Waiter, Waker, XdpWire,
-};
+use ports::live::{End, PortFault, Receiver, ReceiverCounters, Sender, Vigil, Waiter, Waker, XdpWire};
 
 use super::{desk::Desk, shared::Shared};
 
@@ -186,7 +184,7 @@ impl Worker {
                 continue;
             };
             if receiver.fault() == Some(PortFault::Gone) {
-                inlet.before = sum(inlet.before, receiver.counters());
+                inlet.before = inlet.before + receiver.counters();
                 inlet.receiver = None;
                 self.stale = true;
                 (self.gone)(inlet.interface);
@@ -198,7 +196,7 @@ impl Worker {
     pub(super) fn install(&mut self, interface: InterfaceId, receiver: Receiver, sender: Option<Sender>) {
         if let Some(inlet) = self.inlets.iter_mut().find(|inlet| inlet.interface == interface) {
             if let Some(mut old) = inlet.receiver.replace(receiver) {
-                inlet.before = sum(inlet.before, old.counters());
+                inlet.before = inlet.before + old.counters();
             }
             self.stale = true;
         }
@@ -231,30 +229,5 @@ impl Worker {
             }
         }
         self.desk.finish(self.shared.clock.now());
-    }
-}
-
-/// The sums of two receivers of one interface.
-pub(super) fn sum(a: ReceiverCounters, b: ReceiverCounters) -> ReceiverCounters {
-    ReceiverCounters {
-        frames: a.frames + b.frames,
-        bytes: a.bytes + b.bytes,
-        large: a.large + b.large,
-        dropped_by_kernel: a.dropped_by_kernel + b.dropped_by_kernel,
-        no_buffer: a.no_buffer + b.no_buffer,
-        too_large: a.too_large + b.too_large,
-        damaged: a.damaged + b.damaged,
-    }
-}
-
-/// The same of two senders.
-pub(super) fn sent_sum(a: SenderCounters, b: SenderCounters) -> SenderCounters {
-    SenderCounters {
-        frames: a.frames + b.frames,
-        bytes: a.bytes + b.bytes,
-        full: a.full + b.full,
-        too_long: a.too_long + b.too_long,
-        down: a.down + b.down,
-        refused: a.refused + b.refused,
     }
 }

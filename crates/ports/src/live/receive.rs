@@ -8,6 +8,7 @@
 
 use std::{
     fmt,
+    ops::Add,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
@@ -55,6 +56,23 @@ pub struct ReceiverCounters {
     pub too_large: u64,
     /// Frames whose description made no sense.
     pub damaged: u64,
+}
+
+impl Add for ReceiverCounters {
+    type Output = Self;
+
+    /// What two receivers have counted together.
+    fn add(self, other: Self) -> Self {
+        Self {
+            frames: self.frames + other.frames,
+            bytes: self.bytes + other.bytes,
+            large: self.large + other.large,
+            dropped_by_kernel: self.dropped_by_kernel + other.dropped_by_kernel,
+            no_buffer: self.no_buffer + other.no_buffer,
+            too_large: self.too_large + other.too_large,
+            damaged: self.damaged + other.damaged,
+        }
+    }
 }
 
 /// Why a port's socket reports an error.

@@ -7,7 +7,7 @@
 //! nothing measurable on veth, and would take the queue away from a slower link, hide the frames from
 //! captures on the interface, and lose uncut frames where the device cannot cut them itself.
 
-use std::{fmt, io, os::fd::OwnedFd};
+use std::{fmt, io, ops::Add, os::fd::OwnedFd};
 
 use super::{
     Interface, Offload, OpenOptions, PortError,
@@ -57,6 +57,22 @@ pub struct SenderCounters {
     pub down: u64,
     /// Frames dropped as [`TransmitDrop::Refused`].
     pub refused: u64,
+}
+
+impl Add for SenderCounters {
+    type Output = Self;
+
+    /// What two senders have counted together.
+    fn add(self, other: Self) -> Self {
+        Self {
+            frames: self.frames + other.frames,
+            bytes: self.bytes + other.bytes,
+            full: self.full + other.full,
+            too_long: self.too_long + other.too_long,
+            down: self.down + other.down,
+            refused: self.refused + other.refused,
+        }
+    }
 }
 
 /// Where frames leave through one interface.

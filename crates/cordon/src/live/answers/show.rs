@@ -11,10 +11,7 @@ use ports::live::{Interface, Receiver, ReceiverCounters, SenderCounters};
 use serde_json::{Value, json};
 
 use super::{Answers, time};
-use crate::live::{
-    events::EventQueue,
-    worker::{Worker, sent_sum, sum},
-};
+use crate::live::{events::EventQueue, worker::Worker};
 
 /// What one worker has counted.
 #[derive(Debug)]
@@ -34,7 +31,7 @@ impl WorkerCounts {
                 .receiver
                 .as_mut()
                 .map_or_else(ReceiverCounters::default, Receiver::counters);
-            (inlet.interface.index(), sum(inlet.before, now))
+            (inlet.interface.index(), inlet.before + now)
         });
         let mut receivers: Vec<_> = receivers.collect();
         let desk = &worker.desk;
@@ -81,12 +78,12 @@ impl Answers {
                     .iter()
                     .flat_map(|count| &count.receivers)
                     .filter(|(number, _)| *number == place)
-                    .fold(ReceiverCounters::default(), |all, (_, one)| sum(all, *one));
+                    .fold(ReceiverCounters::default(), |all, (_, one)| all + *one);
                 let sent = counts
                     .iter()
                     .flat_map(|count| &count.senders)
                     .filter(|(number, _)| *number == place)
-                    .fold(SenderCounters::default(), |all, (_, one)| sent_sum(all, *one));
+                    .fold(SenderCounters::default(), |all, (_, one)| all + *one);
                 let found = Interface::find(name).ok();
                 json!({
                     "name": name,

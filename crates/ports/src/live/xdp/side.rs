@@ -245,15 +245,7 @@ impl Side {
     }
 
     pub(super) fn sender_counters(&self) -> SenderCounters {
-        let (a, b) = (self.sent, self.other.counters());
-        SenderCounters {
-            frames: a.frames + b.frames,
-            bytes: a.bytes + b.bytes,
-            full: a.full + b.full,
-            too_long: a.too_long + b.too_long,
-            down: a.down + b.down,
-            refused: a.refused + b.refused,
-        }
+        self.sent + self.other.counters()
     }
 
     fn dropped(&mut self, why: TransmitDrop) -> TransmitDrop {
