@@ -1,7 +1,10 @@
 //! Sessions: what a firewall remembers of a flow.
 
 mod ages;
+mod counts;
 mod deadlines;
+mod direction;
+mod end_tags;
 mod extra;
 mod index;
 mod ruling;
@@ -10,15 +13,16 @@ mod tcp;
 #[cfg(test)]
 mod tcp_tests;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use logs::SessionEndReason;
 use packet::{DomainName, FlowKey, IpProtocol, MacAddr, NearKey, Tcp, Timestamp, Wire};
 use policy::{AppId, DecryptionProfileId, InterfaceId, SessionTimeouts};
-use tags::TagSet;
 
 pub(crate) use ages::{Ages, Block, BlockDue};
 pub(crate) use deadlines::{DeadlineQueue, Due};
+pub(crate) use direction::Direction;
+pub(crate) use end_tags::{DecidedUnder, EndTags};
 pub(crate) use extra::Extra;
 pub(crate) use ruling::{Ruling, Rulings, Zones};
 pub(crate) use table::{SessionTable, SlotId};
@@ -28,37 +32,6 @@ use crate::{
     ExcludedServer, Ruleset, SessionCounts,
     interception::{Adopted, Interception, Watch},
 };
-
-/// Which way a packet goes in its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    ClientToServer,
-    ServerToClient,
-}
-
-impl Direction {
-    pub(crate) fn reversed(self) -> Self {
-        match self {
-            Self::ClientToServer => Self::ServerToClient,
-            Self::ServerToClient => Self::ClientToServer,
-        }
-    }
-
-    /// The sender's of a pair that holds the client's first.
-    pub(crate) fn pick<T>(self, [client, server]: [T; 2]) -> T {
-        match self {
-            Self::ClientToServer => client,
-            Self::ServerToClient => server,
-        }
-    }
-
-    pub(crate) fn index(self) -> usize {
-        match self {
-            Self::ClientToServer => 0,
-            Self::ServerToClient => 1,
-        }
-    }
-}
 
 /// Whether a session still carries traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,35 +44,6 @@ pub(crate) enum State {
     Ended,
     /// Refused or cut, and logged; remembered so that what follows is dropped in silence.
     Discard,
-}
-
-/// What the two ends of a session are tagged with. Most are not, and take no room.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct EndTags(Option<Box<(TagSet, TagSet)>>);
-
-impl EndTags {
-    pub(crate) fn new(client: TagSet, server: TagSet) -> Self {
-        let any = !(client.is_empty() && server.is_empty());
-        Self(any.then(|| Box::new((client, server))))
-    }
-
-    pub(crate) fn of_client(&self) -> &TagSet {
-        self.0.as_ref().map_or(&NO_TAGS, |tags| &tags.0)
-    }
-
-    pub(crate) fn of_server(&self) -> &TagSet {
-        self.0.as_ref().map_or(&NO_TAGS, |tags| &tags.1)
-    }
-}
-
-static NO_TAGS: LazyLock<TagSet> = LazyLock::new(TagSet::new);
-
-/// What the ends of a session are tagged with, and how long that holds.
-#[derive(Clone, Debug)]
-pub(crate) struct DecidedUnder {
-    /// The earliest deadline among the tags consulted.
-    pub(crate) until: Timestamp,
-    pub(crate) tags: EndTags,
 }
 
 /// What is known of the application.
@@ -213,7 +157,7 @@ impl Session {
     pub(crate) fn new(key: &FlowKey, id: u64, now: Timestamp, mark: u64, ruling: Arc<Ruling>) -> Self {
         let near = key.near();
         let far = key.far();
-        let (id_low, id_high) = halves(id);
+        let (id_low, id_high) = counts::halves(id);
         let [middle_low, middle_high, top_low, top_high] = id_high.to_le_bytes();
         Self {
             ends: near.ends,
@@ -424,7 +368,7 @@ impl Session {
 
     /// What the two ends were tagged with when it was last decided.
     pub(crate) fn tags(&self) -> &EndTags {
-        static NONE: EndTags = EndTags(None);
+        static NONE: EndTags = EndTags::NONE;
         self.extra().map_or(&NONE, |extra| &extra.tags)
     }
 
@@ -511,76 +455,6 @@ impl Session {
             port: tuple.dport,
             name: self.server_name().copied(),
             profile,
-        }
-    }
-
-    /// Counts a packet that keeps the session; see [`Session::deadline`].
-    #[inline]
-    pub(crate) fn count(&mut self, direction: Direction, bytes: u64, now: Timestamp) {
-        self.last_packet = now;
-        self.count_aside(direction, bytes);
-    }
-
-    /// Counts a packet that neither keeps the session nor ends it.
-    #[inline]
-    pub(crate) fn count_aside(&mut self, direction: Direction, bytes: u64) {
-        let counted = u32::try_from(bytes).ok().and_then(|bytes| {
-            let [sent, received] = self.bytes;
-            direction.pick([sent, received]).checked_add(bytes)
-        });
-        match (counted, self.packets.checked_add(1)) {
-            (Some(sum), Some(packets)) => {
-                match direction {
-                    Direction::ClientToServer => self.bytes[0] = sum,
-                    Direction::ServerToClient => self.bytes[1] = sum,
-                }
-                self.packets = packets;
-            }
-            _ => self.count_many(direction, bytes),
-        }
-    }
-
-    #[cold]
-    fn count_many(&mut self, direction: Direction, bytes: u64) {
-        let mut all = self.bytes();
-        if let Some(sum) = all.get_mut(direction.index()) {
-            *sum = sum.saturating_add(bytes);
-        }
-        self.set_counts(all, self.packets().saturating_add(1));
-    }
-
-    /// Takes back what [`Session::count`] counted: the packet is another session's, the one inside it.
-    pub(crate) fn hand_over(&mut self, direction: Direction, bytes: u64) {
-        let mut all = self.bytes();
-        if let Some(sum) = all.get_mut(direction.index()) {
-            *sum = sum.saturating_sub(bytes);
-        }
-        self.set_counts(all, self.packets().saturating_sub(1));
-    }
-
-    /// Bytes of each direction; those of original frames.
-    pub(crate) fn bytes(&self) -> [u64; 2] {
-        let above = self.extra().map_or([0; 2], |extra| extra.bytes_above);
-        let [sent, received] = self.bytes.map(u64::from);
-        let [more_sent, more_received] = above.map(|above| u64::from(above) << 32);
-        [sent | more_sent, received | more_received]
-    }
-
-    /// Packets of both directions.
-    pub(crate) fn packets(&self) -> u64 {
-        let above = self.extra().map_or(0, |extra| extra.packets_above);
-        u64::from(self.packets) | (u64::from(above) << 32)
-    }
-
-    fn set_counts(&mut self, bytes: [u64; 2], packets: u64) {
-        let [(sent, more_sent), (received, more_received)] = bytes.map(halves);
-        let (packets, more_packets) = halves(packets);
-        self.bytes = [sent, received];
-        self.packets = packets;
-        let above = ([more_sent, more_received], more_packets);
-        if self.extra.is_some() || above != ([0; 2], 0) {
-            let extra = self.extra_mut();
-            (extra.bytes_above, extra.packets_above) = above;
         }
     }
 
@@ -709,10 +583,4 @@ impl Session {
             Recognition::NoPayload => AppId::INCOMPLETE,
         }
     }
-}
-
-/// The low and the high half.
-#[expect(clippy::cast_possible_truncation, reason = "the halves are what is asked for")]
-fn halves(number: u64) -> (u32, u32) {
-    (number as u32, (number >> 32) as u32)
 }
