@@ -463,10 +463,14 @@ impl Shard {
         if decide::is_current(session, env, now) {
             return None;
         }
-        self.counters.redecided += 1;
         match decide::again(session, env, now, false) {
-            Again::Unchanged | Again::Allowed => None,
+            Again::Unchanged => None,
+            Again::Allowed => {
+                self.counters.redecided += 1;
+                None
+            }
             Again::Refused(decision) => {
+                self.counters.redecided += 1;
                 session.set_ruling(env.ruleset, decision);
                 session.ended_by(SessionEndReason::PolicyDeny);
                 session.count(direction, frame.original_bytes, now);

@@ -447,7 +447,7 @@ impl Lab {
         format!("{:?}", self.counters())
     }
 
-    fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> Counters {
         let mut sum = Counters::default();
         for shard in &self.shards {
             sum.add(shard.counters());

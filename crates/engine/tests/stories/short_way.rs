@@ -147,3 +147,18 @@ fn a_settled_session_takes_the_short_way() {
     }
     assert!(lab.short_ways > 180, "{}", lab.short_ways);
 }
+
+/// Marks of change are shared: a stranger's makes a session look at its tags again, and nothing is decided by that.
+#[test]
+fn a_strangers_tag_decides_nothing_again() {
+    let mut lab = Lab::new(&Plan::default());
+    let call = ethernet_udp(&ends(CLIENT, 9000, "198.51.100.9:9000"), &[0xff; 100]);
+    lab.send(&call);
+    // Every address has the mark of prefixes.
+    lab.tag("10.99.0.0/16", "stranger");
+    lab.send(&call);
+    assert_eq!(lab.counters().redecided, 0);
+    lab.tag(CLIENT, "stranger");
+    lab.send(&call);
+    assert_eq!(lab.counters().redecided, 1);
+}
